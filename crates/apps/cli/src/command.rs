@@ -1,0 +1,43 @@
+//! One file per command; this one only chooses.
+
+mod check;
+mod keys;
+mod paper;
+mod projects;
+mod query;
+mod reference;
+mod serve;
+mod settings;
+
+use crate::words::{Command, Shared, Words};
+use std::path::Path;
+
+/// Runs what the words ask for.
+pub fn run(words: Words) -> anyhow::Result<()> {
+    let shared = words.shared;
+    match words.command {
+        Command::Serve { listen } => serve::run(&shared, listen),
+        Command::Query(question) => query::run(&shared, &question),
+        Command::Settings => settings::run(&shared),
+        Command::Check { url } => check::run(&shared, url.as_deref()),
+        Command::Projects { command } => projects::run(&shared, command),
+        Command::Keys { command } => keys::run(&shared, command),
+        Command::Reference { part } => reference::run(part),
+    }
+}
+
+/// A runtime for commands that ask one thing and leave.
+fn wait_for<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+/// Opens the metastore of a data folder that exists; a running server may have it open too.
+async fn metastore(shared: &Shared) -> anyhow::Result<metastore::Sqlite> {
+    let path = server::metastore_path(&shared.data);
+    anyhow::ensure!(
+        Path::new(&path).exists(),
+        "there is no Tenrec data in {}: run `tenrec serve` first, or point --data at it",
+        shared.data.display()
+    );
+    Ok(metastore::Sqlite::open(&path)?)
+}

@@ -1,0 +1,156 @@
+//! The command line as types. `--help` is generated from the texts here.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Self-hosted product analytics: PostHog's SDKs and API, your data in open tables.
+#[derive(Debug, Parser)]
+#[command(name = "tenrec", version, about, max_term_width = 100)]
+pub struct Words {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub shared: Shared,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Shared {
+    /// Folder that holds everything: log, tables, settings of projects.
+    #[arg(long, global = true, value_name = "DIR", default_value = "tenrec-data", env = "TENREC_DATA")]
+    pub data: PathBuf,
+    /// Settings file (TOML). See `tenrec settings` for every key.
+    #[arg(long, global = true, value_name = "FILE", env = "TENREC_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server. The first start makes a project and prints its keys and a snippet.
+    Serve {
+        /// Address to listen on; port 0 picks a free one.
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<String>,
+    },
+    /// Ask a question in SQL.
+    Query(Query),
+    /// Print every setting in force and where it comes from; secrets are masked.
+    Settings,
+    /// Look for what could be wrong: settings, data folder, disk, log, tables, a running server.
+    Check {
+        /// URL of a running server to check too.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
+    /// List or create projects.
+    Projects {
+        /// What to do.
+        #[command(subcommand)]
+        command: Projects,
+    },
+    /// List, create or revoke personal and secret API keys.
+    Keys {
+        /// What to do.
+        #[command(subcommand)]
+        command: Keys,
+    },
+    /// Print generated reference documentation.
+    #[command(hide = true)]
+    Reference {
+        /// Which part.
+        part: Reference,
+    },
+}
+
+/// `tenrec query`.
+#[derive(Debug, Args)]
+pub struct Query {
+    /// One SELECT statement; `-` reads it from standard input.
+    pub sql: String,
+    /// How to print the rows.
+    #[arg(long, short, default_value = "table")]
+    pub format: Format,
+    /// Project to ask.
+    #[arg(long, default_value_t = 1)]
+    pub project: i64,
+    /// Ask a running server at this URL instead of a data folder at rest.
+    #[arg(long, value_name = "URL", env = "TENREC_URL")]
+    pub url: Option<String>,
+    /// Personal API key (`phx_...`) for the running server.
+    #[arg(long, value_name = "KEY", env = "TENREC_PERSONAL_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// Write to this file instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Rows at most.
+    #[arg(long, default_value_t = 50_000)]
+    pub limit: usize,
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns, for people.
+    Table,
+    /// One JSON document in the shape of the query API.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated values with a header.
+    Csv,
+    /// A Parquet file.
+    Parquet,
+}
+
+/// `tenrec projects`.
+#[derive(Debug, Subcommand)]
+pub enum Projects {
+    /// Print all projects with their keys.
+    List,
+    /// Make a project and print its key.
+    Create {
+        /// Its name.
+        name: String,
+        /// A fixed project key instead of a random one.
+        #[arg(long)]
+        key: Option<String>,
+    },
+}
+
+/// `tenrec keys`.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Print all keys, masked.
+    List,
+    /// Make a key and print it, once.
+    Create {
+        /// What it is for.
+        label: String,
+        /// A secret key of this project (`phs_...`) instead of a personal key.
+        #[arg(long, value_name = "PROJECT")]
+        project: Option<i64>,
+    },
+    /// Make a key useless.
+    Revoke {
+        /// Its id, as `keys list` prints it.
+        id: String,
+    },
+}
+
+/// Parts of the reference.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Reference {
+    /// Tables and columns.
+    Columns,
+    /// Metrics.
+    Metrics,
+    /// Settings.
+    Settings,
+    /// This command line.
+    Cli,
+    /// Refusals of the door.
+    Errors,
+}

@@ -1,0 +1,48 @@
+//! What every handler needs, in one place.
+
+use crate::client_ip::Network;
+use crate::clock::Clock;
+use crate::settings::Settings;
+use ingest::{Directory, Door};
+use metastore::Metastore;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The state shared by all requests.
+#[derive(Clone)]
+pub struct App {
+    /// The settings in force.
+    pub settings: Arc<Settings>,
+    /// Networks whose forwarding headers are believed.
+    pub trusted: Arc<[Network]>,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Where events go.
+    pub door: Door,
+    /// Which project a key belongs to.
+    pub directory: Arc<Directory>,
+    /// Projects, keys, persons.
+    pub metastore: Arc<dyn Metastore>,
+    /// SQL.
+    pub engine: Arc<query::Engine>,
+    /// Numbers.
+    pub metrics: telemetry::Handle,
+    /// Whether requests are welcome.
+    pub readiness: Arc<Readiness>,
+}
+
+/// Whether this process should receive traffic.
+#[derive(Debug, Default)]
+pub struct Readiness(AtomicBool);
+
+impl Readiness {
+    /// Says yes or no.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    /// Whether it should.
+    pub fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}

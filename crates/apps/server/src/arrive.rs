@@ -1,0 +1,60 @@
+//! From an HTTP request to what the door takes: body, addresses, headers, signature.
+
+use crate::app::App;
+use crate::body::{self, Fault};
+use crate::client_ip;
+use crate::connection::Peer;
+use crate::{clock, place, signature};
+use axum::extract::Request;
+use bytes::Bytes;
+use event::{Rejection, Route};
+use http::HeaderMap;
+use http::request::Parts;
+use ingest::Arrival;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+use wire::capture_query::Query;
+
+/// Reads a write request: bounded, and signed if a secret is configured.
+pub async fn read(app: &App, request: Request, limit: usize) -> Result<(Parts, Bytes), Rejection> {
+    let (parts, body) = request.into_parts();
+    let pause = Duration::from_millis(app.settings.server.body_timeout_ms);
+    let bytes = body::collect(body, limit, pause).await.map_err(|fault| match fault {
+        Fault::TooLarge(limit) => {
+            telemetry::capture::payload_too_large("wire");
+            Rejection::TooLarge(format!("request body above {limit} bytes"))
+        }
+        Fault::Timeout(_) => Rejection::BodyTimeout,
+        // Nobody is there to read it; the text is for the log of a proxy.
+        Fault::Gone => Rejection::Decoding("the request body ended early".into()),
+    })?;
+    let secret = &app.settings.server.signing_secret;
+    if !secret.is_empty() {
+        signature::verify(secret.as_bytes(), &parts.headers, &bytes)?;
+    }
+    Ok((parts, bytes))
+}
+
+/// Describes a request for the door.
+pub fn describe<'a>(app: &App, parts: &'a Parts, route: Route, body: Bytes) -> Arrival<'a> {
+    let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let trusted = client_ip::is_trusted(peer, &app.trusted);
+    let ip = client_ip::client_ip(&parts.headers, peer, &app.trusted);
+    Arrival {
+        route,
+        at: app.clock.now(),
+        seed: clock::seed(),
+        query: parts.uri.query().map(Query::parse).unwrap_or_default(),
+        content_type: text(&parts.headers, "content-type"),
+        content_encoding: text(&parts.headers, "content-encoding"),
+        user_agent: text(&parts.headers, "user-agent"),
+        ip: Some(ip.to_string()),
+        place: if trusted { place::from_headers(&parts.headers) } else { None },
+        body,
+    }
+}
+
+/// A header as text, if it is text.
+pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

@@ -1,0 +1,31 @@
+//! Whether the process lives, whether it wants traffic, and its numbers.
+
+use crate::app::App;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+
+/// `GET /`: what PostHog's capture answers there.
+pub async fn root() -> &'static str {
+    "capture"
+}
+
+/// `/_liveness`, `/_livez`: the process answers, so it lives.
+pub async fn liveness() -> &'static str {
+    "ok"
+}
+
+/// `/_readiness` and its aliases: 200 when events can be stored, else 503 with a reason.
+pub async fn readiness(State(app): State<App>) -> Response {
+    if app.readiness.is_ready() {
+        "ok".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping").into_response()
+    }
+}
+
+/// `/metrics`: Prometheus text.
+pub async fn metrics(State(app): State<App>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render())
+        .into_response()
+}

@@ -1,0 +1,34 @@
+//! The server process: sockets, routes, start and stop in order.
+//!
+//! Takes: settings and a data folder. Gives: a listening server.
+//! Never: decides what an event means; handlers extract, make one call, and respond.
+
+pub mod ai;
+pub mod app;
+pub mod arrive;
+pub mod auth;
+pub mod body;
+pub mod bootstrap;
+pub mod capture;
+pub mod capture_v1;
+pub mod client_ip;
+pub mod clock;
+pub mod connection;
+pub mod folder;
+pub mod health;
+pub mod layer;
+pub mod place;
+pub mod problem;
+pub mod question;
+pub mod remote_config;
+pub mod routes;
+pub mod running;
+pub mod settings;
+pub mod signature;
+pub mod start;
+
+pub use bootstrap::FirstStart;
+pub use folder::metastore_path;
+pub use running::Running;
+pub use settings::Settings;
+pub use start::start;

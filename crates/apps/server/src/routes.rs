@@ -1,0 +1,77 @@
+//! Every route, in one table. To find what answers a path, read here.
+
+use crate::app::App;
+use crate::{ai, capture, capture_v1, health, layer, question, remote_config};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+/// All routes, with and without trailing slash and path prefix.
+pub fn router(app: &App) -> Router {
+    let routes = v0().merge(v1()).merge(private()).merge(operations());
+    let prefix = app.settings.server.path_prefix.clone();
+    let inner = routes
+        .layer(axum::middleware::from_fn(layer::measure))
+        .layer(layer::catch_panics())
+        .layer(DefaultBodyLimit::disable())
+        .with_state(app.clone());
+    layer::rewrite_paths(inner, prefix)
+}
+
+/// Capture v0 and what SDKs ask besides. CORS as PostHog's capture, credentials included.
+fn v0() -> Router<App> {
+    Router::new()
+        .route("/e", post(capture::events).get(capture::events))
+        .route("/capture", post(capture::events).get(capture::events))
+        .route("/capture/e", post(capture::events).get(capture::events))
+        .route("/track", post(capture::events).get(capture::events))
+        .route("/i/v0/e", post(capture::events).get(capture::events))
+        .route("/batch", post(capture::events).get(capture::events))
+        .route("/engage", post(capture::engage).get(capture::engage))
+        .route("/identify", post(capture::identify).get(capture::identify))
+        .route("/alias", post(capture::alias).get(capture::alias))
+        .route("/groups", post(capture::groups).get(capture::groups))
+        .route("/s", post(capture::replay).get(capture::replay))
+        .route("/i/v0/s", post(capture::replay).get(capture::replay))
+        .route("/i/v0/ai/batch", post(capture::ai_batch).get(capture::ai_batch))
+        .route("/i/v0/ai", post(ai::multipart))
+        .route("/i/v0/ai/otel", post(ai::traces))
+        .route("/i/v0/ai/otel/v1/traces", post(ai::traces))
+        .route("/array/{token}/config", get(remote_config::json))
+        .route("/array/{token}/config.js", get(remote_config::script))
+        .route("/api/surveys", get(remote_config::no_surveys))
+        .route("/api/web_experiments", get(remote_config::no_web_experiments))
+        .route("/api/early_access_features", get(remote_config::no_early_access_features))
+        .route("/api/product_tours", get(remote_config::no_product_tours))
+        .layer(layer::cors_v0())
+}
+
+/// Capture v1.
+fn v1() -> Router<App> {
+    Router::new()
+        .route("/i/v1/analytics/events", post(capture_v1::events))
+        .route("/i/v1/ai/events", post(capture_v1::ai_events))
+        .layer(layer::cors_v1())
+}
+
+/// Private: a personal or secret key is needed.
+fn private() -> Router<App> {
+    Router::new()
+        .route("/api/projects/{project}/query", post(question::ask))
+        .route("/api/environments/{project}/query", post(question::ask))
+        .layer(layer::cors_v0())
+}
+
+/// Health and numbers.
+fn operations() -> Router<App> {
+    Router::new()
+        .route("/", get(health::root))
+        .route("/_liveness", get(health::liveness))
+        .route("/_livez", get(health::liveness))
+        .route("/_readiness", get(health::readiness))
+        .route("/_readyz", get(health::readiness))
+        .route("/_ready", get(health::readiness))
+        .route("/_health", get(health::readiness))
+        .route("/healthz", get(health::readiness))
+        .route("/metrics", get(health::metrics))
+}

@@ -1,0 +1,111 @@
+//! A running server: watching its parts, and stopping them in order.
+
+use crate::app::Readiness;
+use crate::bootstrap::FirstStart;
+use crate::start::Failure;
+use eventlog::EventLog;
+use ingest::{Directory, Pump};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// How often projects made by other processes are looked for, and the health of the log.
+const REFRESH: Duration = Duration::from_secs(1);
+/// Time the last commit gets; what it does not finish is folded again at the next start.
+const LAST_COMMIT: Duration = Duration::from_secs(4);
+
+/// What stops separately.
+pub struct Parts {
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// Projects by key.
+    pub directory: Arc<Directory>,
+    /// Whether traffic is welcome.
+    pub readiness: Arc<Readiness>,
+    /// Turns true to stop accepting.
+    pub stop_accepting: watch::Sender<bool>,
+    /// The accept loop.
+    pub serving: JoinHandle<()>,
+}
+
+/// A server that listens.
+pub struct Running {
+    /// The address in use; the port is a real one even when 0 was asked for.
+    pub address: SocketAddr,
+    /// Keys, if this was the first start.
+    pub first: Option<FirstStart>,
+    parts: Parts,
+    stop_pump: watch::Sender<bool>,
+    pumped: oneshot::Receiver<Result<(), ingest::Error>>,
+}
+
+impl Running {
+    /// Starts the pump and opens for traffic.
+    pub fn new(address: SocketAddr, first: Option<FirstStart>, parts: Parts, pump: Pump) -> Self {
+        let (stop_pump, stopping) = watch::channel(false);
+        let (done, pumped) = oneshot::channel();
+        let handle = Handle::current();
+        // Folding is CPU work without pauses: it gets a thread of its own, so that no request waits for it.
+        let spawned = std::thread::Builder::new().name("pump".into()).spawn(move || {
+            let _ = done.send(handle.block_on(pump.run(stopping)));
+        });
+        // Without its thread the sender is dropped, which `until` reports as a stopped pump.
+        drop(spawned);
+        parts.readiness.set(true);
+        Self { address, first, parts, stop_pump, pumped }
+    }
+
+    /// Serves until `signal` completes, then stops in order; or until a part cannot go on.
+    ///
+    /// # Errors
+    /// What ended the server against its will. The process must exit and start again from what is on disk.
+    pub async fn until(mut self, signal: impl Future<Output = ()>) -> Result<(), Failure> {
+        tokio::pin!(signal);
+        let mut tick = tokio::time::interval(REFRESH);
+        let failure = loop {
+            tokio::select! {
+                () = &mut signal => break None,
+                ended = &mut self.pumped => break Some(pump_failure(ended)),
+                _ = tick.tick() => {
+                    if self.parts.log.is_poisoned() {
+                        break Some("the log cannot be written any more; see the log lines above, check the disk, and \
+                                    start again: everything acknowledged is kept".into());
+                    }
+                    if let Err(error) = self.parts.directory.refresh().await {
+                        tracing::warn!(error = %error.chain(), "cannot look for new projects; trying again");
+                    }
+                }
+            }
+        };
+        self.stop(failure).await
+    }
+
+    /// Stops in the order of the data: doors, log, pump.
+    async fn stop(self, failure: Option<Failure>) -> Result<(), Failure> {
+        self.parts.readiness.set(false);
+        let _ = self.parts.stop_accepting.send(true);
+        let _ = self.parts.serving.await;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        let _ = self.stop_pump.send(true);
+        match tokio::time::timeout(LAST_COMMIT, self.pumped).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(ended) => return Err(pump_failure(ended)),
+            Err(_) => tracing::info!("the last commit takes longer than the shutdown may; the log keeps its events"),
+        }
+        self.parts.log.close().await?;
+        Ok(())
+    }
+}
+
+fn pump_failure(ended: Result<Result<(), ingest::Error>, oneshot::error::RecvError>) -> Failure {
+    match ended {
+        Ok(Err(error)) => format!("cannot go on: {}", error.chain()).into(),
+        Ok(Ok(())) => "the pump stopped without being asked".into(),
+        Err(_) => "the pump broke off; this is a bug, please report it with the log lines above".into(),
+    }
+}

@@ -1,0 +1,219 @@
+//! The settings of a server as plain data. Defaults live in `config/default.toml` and nowhere else.
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// All settings, section by section.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Sockets, proxies, signatures.
+    pub server: Server,
+    /// What the door accepts.
+    pub capture: Capture,
+    /// The durable log.
+    pub log: Log,
+    /// The pump.
+    pub ingest: Ingest,
+    /// SQL.
+    pub query: Query,
+    /// Time.
+    pub clock: Clock,
+    /// The first start.
+    pub bootstrap: Bootstrap,
+    /// Logs of the process.
+    pub telemetry: Telemetry,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Public base URL, or empty.
+    pub public_url: String,
+    /// Extra path prefix, or empty.
+    pub path_prefix: String,
+    /// Networks in CIDR form.
+    pub trusted_proxies: Vec<String>,
+    /// HMAC secret, or empty.
+    pub signing_secret: String,
+    /// Milliseconds for the request head.
+    pub header_timeout_ms: u64,
+    /// Milliseconds between pieces of a body.
+    pub body_timeout_ms: u64,
+    /// Connections at once.
+    pub max_connections: usize,
+}
+
+/// How unknown project keys are treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenMode {
+    /// Refuse them.
+    Enforce,
+    /// Make a project for each.
+    Open,
+}
+
+/// `[capture]`; sizes in bytes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capture {
+    /// See [`TokenMode`].
+    pub token_mode: TokenMode,
+    /// Bound on projects made by open mode.
+    pub max_open_projects: usize,
+    /// v0 wire cap.
+    pub max_body_bytes: usize,
+    /// Replay wire cap.
+    pub max_replay_body_bytes: usize,
+    /// v1 wire cap.
+    pub max_v1_body_bytes: usize,
+    /// Cap after decompression.
+    pub max_decompressed_bytes: usize,
+    /// Cap of one event.
+    pub max_event_bytes: usize,
+    /// Cap of one `$ai_*` event.
+    pub max_ai_event_bytes: usize,
+}
+
+/// `[log]`; sizes in bytes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Segment size.
+    pub segment_bytes: u64,
+    /// Queue bound.
+    pub queue_bytes: usize,
+    /// Log bound.
+    pub max_bytes: u64,
+    /// Disk reserve.
+    pub min_free_bytes: u64,
+}
+
+/// `[ingest]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ingest {
+    /// Seconds between commits.
+    pub commit_seconds: u64,
+    /// Bytes that cause a commit.
+    pub commit_bytes: usize,
+    /// Days of the repeat window.
+    pub dedup_days: u32,
+    /// Events of the repeat window.
+    pub dedup_events: u64,
+    /// MaxMind database, or empty.
+    pub geoip_database: String,
+}
+
+/// `[query]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    /// Seconds per query.
+    pub timeout_seconds: u64,
+    /// Bytes for all queries.
+    pub memory_bytes: usize,
+    /// Rows without LIMIT.
+    pub default_rows: usize,
+    /// Rows at most.
+    pub max_rows: usize,
+    /// Queries at once.
+    pub concurrency: usize,
+}
+
+/// `[clock]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    /// RFC 3339, or empty.
+    pub fixed: String,
+}
+
+/// `[bootstrap]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bootstrap {
+    /// Name of project 1.
+    pub project_name: String,
+    /// Key of project 1, or empty.
+    pub project_key: String,
+    /// Personal key, or empty.
+    pub personal_key: String,
+}
+
+/// `[telemetry]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// Level or directives.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: String,
+}
+
+impl Settings {
+    /// Everything that is wrong with the values, all at once, each naming its key.
+    pub fn problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut check = |ok: bool, text: String| {
+            if !ok {
+                found.push(text);
+            }
+        };
+        for network in &self.server.trusted_proxies {
+            check(
+                crate::client_ip::Network::parse(network).is_some(),
+                format!("server.trusted_proxies: `{network}` is not a network such as 10.0.0.0/8"),
+            );
+        }
+        let prefix = &self.server.path_prefix;
+        check(
+            prefix.is_empty() || (prefix.starts_with('/') && !prefix.ends_with('/')),
+            format!("server.path_prefix: `{prefix}` must start with / and not end with it"),
+        );
+        let url = &self.server.public_url;
+        check(
+            url.is_empty() || url.starts_with("http://") || url.starts_with("https://"),
+            format!("server.public_url: `{url}` must start with http:// or https://"),
+        );
+        let fixed = &self.clock.fixed;
+        check(
+            fixed.is_empty() || fixed.parse::<jiff::Timestamp>().is_ok(),
+            format!("clock.fixed: `{fixed}` is not an RFC 3339 time such as 2026-01-01T12:00:00Z"),
+        );
+        let (project, personal) = (&self.bootstrap.project_key, &self.bootstrap.personal_key);
+        check(
+            project.is_empty() || event::token::validate(project).is_ok(),
+            "bootstrap.project_key: must be 1 to 64 ASCII characters and not start with phx_".into(),
+        );
+        check(
+            personal.is_empty() || personal.starts_with("phx_"),
+            "bootstrap.personal_key: must start with phx_".into(),
+        );
+        check(
+            matches!(self.telemetry.format.as_str(), "text" | "json"),
+            format!("telemetry.format: `{}` is neither text nor json", self.telemetry.format),
+        );
+        for (key, value) in [
+            ("server.max_connections", self.server.max_connections),
+            ("capture.max_body_bytes", self.capture.max_body_bytes),
+            ("capture.max_event_bytes", self.capture.max_event_bytes),
+            ("query.max_rows", self.query.max_rows),
+            ("query.default_rows", self.query.default_rows),
+            ("query.concurrency", self.query.concurrency),
+            ("query.timeout_seconds", self.query.timeout_seconds as usize),
+            ("ingest.commit_seconds", self.ingest.commit_seconds as usize),
+        ] {
+            check(value > 0, format!("{key}: must be greater than 0"));
+        }
+        check(
+            self.log.segment_bytes >= 2 * self.capture.max_decompressed_bytes as u64 / 4,
+            "log.segment_bytes: must be at least half of capture.max_decompressed_bytes".into(),
+        );
+        found
+    }
+}

@@ -1,0 +1,156 @@
+//! Opening everything in order: metastore, log, tables, pump, socket.
+
+use crate::app::{App, Readiness};
+use crate::client_ip::Network;
+use crate::clock::Clock;
+use crate::connection::{self, Bounds};
+use crate::running::{Parts, Running};
+use crate::settings::{Settings, TokenMode};
+use crate::{bootstrap, folder, routes};
+use eventlog::{EventLog, Offset, Segments};
+use ingest::commit::Stores;
+use ingest::geo::Database;
+use ingest::seen::Window;
+use ingest::{Directory, Door, Pump, pump};
+use jiff::SignedDuration;
+use metastore::{Metastore, Sqlite};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use table::Warehouse;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Any failure to start, with its causes.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Opens the data folder and serves it. Call from a multi-threaded runtime.
+///
+/// # Errors
+/// What keeps the server from starting, in words that say what to do. Nothing damaged is worked around.
+pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> {
+    let metrics = telemetry::install();
+    std::fs::create_dir_all(data)?;
+    let data = data.canonicalize()?;
+    let clock = Clock::from_setting(&settings.clock.fixed);
+    let metastore: Arc<dyn Metastore> = Arc::new(Sqlite::open(folder::metastore_path(&data))?);
+    // The log holds the lock of the folder: nothing is written before it is ours. It must not start again at 0 when
+    // it was lost, so it learns how far it had come.
+    let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
+    let log = Segments::open_at(&folder::log(&data), log_settings(&settings), floor)?;
+    let log: Arc<dyn EventLog> = Arc::new(log);
+    let first = bootstrap::run(&*metastore, &settings.bootstrap, clock).await?;
+    let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
+    let mode = match settings.capture.token_mode {
+        TokenMode::Enforce => ingest::TokenMode::Enforce,
+        TokenMode::Open => ingest::TokenMode::Open { most: settings.capture.max_open_projects },
+    };
+    let directory = Arc::new(Directory::open(metastore.clone(), mode).await?);
+    let stores = Stores { log: log.clone(), metastore: metastore.clone(), warehouse: warehouse.clone() };
+    let geo = match settings.ingest.geoip_database.as_str() {
+        "" => None,
+        path => Some(Database::open(Path::new(path))?),
+    };
+    let pump = Pump::open(stores, directory.clone(), geo, pump_settings(&settings, &data)).await?;
+    let engine = Arc::new(query::Engine::new(warehouse.clone(), query_limits(&settings, &data))?);
+    let listener = TcpListener::bind(settings.server.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", settings.server.listen))?;
+    let address = listener.local_addr()?;
+    let bounds = door_bounds(&settings);
+    let readiness = Arc::new(Readiness::default());
+    let trusted = settings.server.trusted_proxies.iter().filter_map(|text| Network::parse(text)).collect();
+    let app = App {
+        door: Door::new(log.clone(), directory.clone(), bounds),
+        settings: Arc::new(settings),
+        trusted,
+        clock,
+        directory: directory.clone(),
+        metastore,
+        engine,
+        metrics,
+        readiness: readiness.clone(),
+    };
+    let (stop_accepting, stopping) = watch::channel(false);
+    let connections = Bounds {
+        header: Duration::from_millis(app.settings.server.header_timeout_ms),
+        connections: app.settings.server.max_connections,
+        drain: Duration::from_secs(4),
+    };
+    let serving = tokio::spawn(connection::serve(listener, routes::router(&app), connections, stopping));
+    let parts = Parts { log, directory, readiness, stop_accepting, serving };
+    Ok(Running::new(address, first, parts, pump))
+}
+
+/// Opens a data folder that no server is using, folds what its log still holds, and answers from it.
+///
+/// # Errors
+/// As [`start`]; a running server holds the folder, so ask that one instead.
+pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Engine, Failure> {
+    let data = data.canonicalize()?;
+    let metastore: Arc<dyn Metastore> = Arc::new(Sqlite::open(folder::metastore_path(&data))?);
+    let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
+    let log: Arc<dyn EventLog> =
+        Arc::new(Segments::open_at(&folder::log(&data), log_settings(settings), floor)?);
+    let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
+    let directory = Arc::new(Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await?);
+    let stores = Stores { log: log.clone(), metastore, warehouse: warehouse.clone() };
+    let pump = Pump::open(stores, directory, None, pump_settings(settings, &data)).await?;
+    // A stop that was asked for before the start: the pump folds what is there, commits and returns.
+    let (_stop, stopping) = watch::channel(true);
+    pump.run(stopping).await?;
+    log.close().await?;
+    Ok(query::Engine::new(warehouse, query_limits(settings, &data))?)
+}
+
+fn log_settings(settings: &Settings) -> eventlog::Settings {
+    let log = &settings.log;
+    // A record is a request: as large as the largest body may be before or after decompression.
+    let record = settings.capture.max_decompressed_bytes.max(settings.capture.max_replay_body_bytes) as u64;
+    eventlog::Settings {
+        segment_bytes: log.segment_bytes,
+        max_bytes: log.max_bytes,
+        min_free_bytes: log.min_free_bytes,
+        max_queue_bytes: (log.queue_bytes as u64).max(record),
+        max_record_bytes: record,
+        ..eventlog::Settings::default()
+    }
+}
+
+fn pump_settings(settings: &Settings, data: &Path) -> pump::Settings {
+    let ingest = &settings.ingest;
+    pump::Settings {
+        every: Duration::from_secs(ingest.commit_seconds),
+        bytes: ingest.commit_bytes,
+        window: Window {
+            age: SignedDuration::from_hours(24 * i64::from(ingest.dedup_days)),
+            events: ingest.dedup_events,
+        },
+        seen: folder::seen(data),
+        blocks: folder::blocks(data),
+    }
+}
+
+fn query_limits(settings: &Settings, data: &Path) -> query::Limits {
+    let query = &settings.query;
+    query::Limits {
+        time: Duration::from_secs(query.timeout_seconds),
+        memory_bytes: query.memory_bytes,
+        default_rows: query.default_rows,
+        rows: query.max_rows,
+        concurrent: query.concurrency,
+        spill_dir: Some(folder::spill(data)),
+        ..query::Limits::default()
+    }
+}
+
+fn door_bounds(settings: &Settings) -> ingest::accept::Bounds {
+    let capture = &settings.capture;
+    ingest::accept::Bounds {
+        decompressed: capture.max_decompressed_bytes,
+        events: event::event_size::Limits {
+            analytics: capture.max_event_bytes,
+            ai: capture.max_ai_event_bytes,
+        },
+    }
+}

@@ -1,0 +1,43 @@
+//! An event as its sender wrote it: nothing checked, nothing copied.
+
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// One event of a request body. Fields borrow from the body; JSON values stay text until somebody needs them.
+///
+/// `None` means absent or JSON `null`, except where said.
+#[derive(Clone, Debug, Default)]
+pub struct RawEvent<'a> {
+    /// `token`, `$token` or `api_key` at the root.
+    pub token: Option<Cow<'a, str>>,
+    /// `event`; `None` when absent (a nameless event).
+    pub event: Option<Cow<'a, str>>,
+    /// `distinct_id` or `$distinct_id` at the root; any JSON.
+    pub distinct_id: Option<&'a RawValue>,
+    /// `uuid` as sent; may be no UUID at all.
+    pub uuid: Option<Cow<'a, str>>,
+    /// `timestamp`; string or number.
+    pub timestamp: Option<&'a RawValue>,
+    /// `offset`: milliseconds before the request was sent.
+    pub offset: Option<&'a RawValue>,
+    /// Root `sent_at` (replay bodies carry it per event).
+    pub sent_at: Option<&'a RawValue>,
+    /// `properties`; always an object when present.
+    pub properties: Option<&'a RawValue>,
+    /// Root `$set`.
+    pub set: Option<&'a RawValue>,
+    /// Root `$set_once`.
+    pub set_once: Option<&'a RawValue>,
+    /// Root `$unset`.
+    pub unset: Option<&'a RawValue>,
+    /// Root `context` (Segment-style senders).
+    pub context: Option<&'a RawValue>,
+    /// Every other root field, in order: kept in the `extra` column.
+    pub extra: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// v1 `options`, as sent.
+    pub options: Option<&'a RawValue>,
+    /// v1 `session_id`.
+    pub session_id: Option<Cow<'a, str>>,
+    /// v1 `window_id`.
+    pub window_id: Option<Cow<'a, str>>,
+}

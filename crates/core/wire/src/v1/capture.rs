@@ -1,0 +1,112 @@
+//! From an accepted v1 event to what the pump folds.
+
+use super::{Batch, Error, Event, Options, instant, parse, verdicts};
+use crate::object;
+use event::event_size::Limits;
+use event::timestamp::Clock;
+use event::{CapturedEvent, Received, Warning, distinct_id, limit};
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// The events of a stored v1 body that were accepted, in their order.
+///
+/// # Errors
+/// Never for a body that the door accepted under the same rules; otherwise as [`parse`].
+pub fn accepted(json: &str, received: &Received, limits: &Limits) -> Result<Vec<CapturedEvent>, Error> {
+    let batch = parse(json)?;
+    let verdicts = verdicts(&batch, received, limits);
+    let pairs = batch.events.iter().zip(&verdicts);
+    Ok(pairs
+        .filter(|(_, verdict)| verdict.is_accepted())
+        .map(|(event, _)| capture(event, received, &batch))
+        .collect())
+}
+
+/// Builds the captured event of an accepted one.
+///
+/// For an event that [`verdicts`] drops the result is well-formed but means nothing.
+pub fn capture(event: &Event<'_>, received: &Received, batch: &Batch<'_>) -> CapturedEvent {
+    let options = Options::read(event.options).unwrap_or_default();
+    let mut warnings = Vec::new();
+    let mut properties = read_properties(event, &mut warnings);
+    inject(&mut properties, event, &options, received);
+    let distinct_id = event.distinct_id.replace('\0', "\u{fffd}");
+    CapturedEvent {
+        uuid: event.uuid,
+        event: event.name.clone().into_owned(),
+        timestamp: happened(event, &options, received),
+        received_at: received.at,
+        sent_at: received.sent_at,
+        ip: if batch.capture_internal { Some("127.0.0.1".to_owned()) } else { received.ip.clone() },
+        properties,
+        context: None,
+        extra: Map::new(),
+        api_key: received.token.clone(),
+        force_personless: distinct_id::is_illegal(&distinct_id),
+        distinct_id,
+        historical: batch.historical_migration,
+        warnings,
+    }
+}
+
+/// The event's own time where skew is not to be corrected, without any clamp; else as in v0.
+fn happened(event: &Event<'_>, options: &Options, received: &Received) -> Timestamp {
+    let written = instant::rfc3339(&event.timestamp);
+    if options.disable_skew_correction == Some(true) {
+        return written.unwrap_or(received.at);
+    }
+    let clock =
+        Clock { received_at: received.at, sent_at: received.sent_at, deadband_ms: limit::SKEW_DEADBAND_MS };
+    clock.resolve(written, None)
+}
+
+/// Reads the properties; a value that no JSON number holds (1e999) is kept as its text.
+fn read_properties(event: &Event<'_>, warnings: &mut Vec<Warning>) -> Map<String, Value> {
+    let Some(raw) = event.properties else { return Map::new() };
+    let mut properties = match serde_json::from_str(raw.get()) {
+        Ok(properties) => properties,
+        Err(_) => read_one_by_one(raw, warnings),
+    };
+    // The key of the request is no property, and only this server may speak for its AI gateway.
+    properties.shift_remove("token");
+    if event.name.starts_with("$ai_") {
+        properties.retain(|name, _| !object::is_gateway(name));
+    }
+    properties
+}
+
+fn read_one_by_one(raw: &RawValue, warnings: &mut Vec<Warning>) -> Map<String, Value> {
+    let entries = object::entries(raw).unwrap_or_default().into_iter();
+    let read = entries.map(|(name, raw)| {
+        let value = serde_json::from_str(raw.get()).unwrap_or_else(|_| {
+            warnings.push(Warning::new("unreadable_property").with("property", name.as_ref()));
+            Value::String(raw.get().to_owned())
+        });
+        (name.into_owned(), value)
+    });
+    read.collect()
+}
+
+/// Appends what the envelope says, so that it wins over properties of the same name.
+fn inject(properties: &mut Map<String, Value>, event: &Event<'_>, options: &Options, received: &Received) {
+    let text = |text: &str| Value::String(text.to_owned());
+    let flag = |flag: Option<bool>| flag.map(Value::Bool);
+    let sdk = received.sdk.as_ref();
+    let injected = [
+        ("$session_id", event.session_id.as_deref().map(text)),
+        ("$window_id", event.window_id.as_deref().map(text)),
+        ("$cookieless_mode", flag(options.cookieless_mode)),
+        ("$ignore_sent_at", flag(options.disable_skew_correction)),
+        ("$product_tour_id", options.product_tour_id.as_deref().map(text)),
+        ("$process_person_profile", flag(options.process_person_profile)),
+        ("$lib", sdk.map(|(library, _)| text(library))),
+        ("$lib_version", sdk.map(|(_, version)| text(version))),
+    ];
+    for (name, value) in injected {
+        if let Some(value) = value {
+            properties.shift_remove(name);
+            properties.insert(name.to_owned(), value);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The door: decides whether a request is accepted, and makes it durable before saying so.
+
+use crate::bodies::{self, Codec};
+use crate::directory::{Directory, Entry};
+use crate::record;
+use bytes::Bytes;
+use event::event_size::{self, Limits};
+use event::normalize::{self, Context};
+use event::{Place, Received, Rejection, Resource, Route};
+use eventlog::{EventLog, Payload};
+use jiff::Timestamp;
+use std::sync::Arc;
+use wire::encoding::{self, Encoded};
+
+/// Decoding more than this at once would keep other requests of the thread waiting.
+const BLOCKING_BYTES: usize = 256 * 1024;
+
+/// Bounds of one request that the door itself enforces.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes of a body after decompression.
+    pub decompressed: usize,
+    /// Bytes of one event.
+    pub events: Limits,
+}
+
+/// A request at the door, as the transport saw it.
+#[derive(Clone, Debug)]
+pub struct Arrival<'a> {
+    /// The contract of the path.
+    pub route: Route,
+    /// Server time.
+    pub at: Timestamp,
+    /// Random number of this request.
+    pub seed: u64,
+    /// The parsed query string.
+    pub query: wire::capture_query::Query<'a>,
+    /// `Content-Type`.
+    pub content_type: Option<&'a str>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<&'a str>,
+    /// `User-Agent`.
+    pub user_agent: Option<&'a str>,
+    /// Client address.
+    pub ip: Option<String>,
+    /// Location, if the edge told us.
+    pub place: Option<Place>,
+    /// The body as received.
+    pub body: Bytes,
+}
+
+/// What the client may be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// Durable.
+    Stored {
+        /// Events of the request.
+        events: usize,
+    },
+    /// Nothing was stored because this quota is used up; the client is told to pause.
+    Limited(Resource),
+}
+
+/// The door.
+#[derive(Clone)]
+pub struct Door {
+    log: Arc<dyn EventLog>,
+    directory: Arc<Directory>,
+    bounds: Bounds,
+}
+
+impl Door {
+    /// A door in front of a log.
+    pub fn new(log: Arc<dyn EventLog>, directory: Arc<Directory>, bounds: Bounds) -> Self {
+        Self { log, directory, bounds }
+    }
+
+    /// Accepts a v0 request (events or replay) whole, or refuses it whole.
+    ///
+    /// # Durability
+    /// `Ok` means that the log has synced the request.
+    ///
+    /// # Errors
+    /// The refusal, with PostHog's text. `Retry` is the only one that sending the same again can help.
+    pub async fn accept(&self, arrival: Arrival<'_>) -> Result<Receipt, Rejection> {
+        let decoded = in_place(arrival.body.len(), || self.decode(&arrival))?;
+        let text = in_place(decoded.json.len(), || wire::json::clean(&decoded.json))?;
+        let sent_at = decoded.form.sent_at.or(arrival.query.sent_at);
+        let receipt = if arrival.route == Route::Replay {
+            self.accept_replay(&arrival, sent_at, (&text, decoded.stored)).await?
+        } else {
+            self.accept_events(&arrival, sent_at, (&text, decoded.stored)).await?
+        };
+        Ok(receipt)
+    }
+
+    async fn accept_events(
+        &self,
+        arrival: &Arrival<'_>,
+        sent_at: Option<Timestamp>,
+        (text, stored): (&str, encoding::Codec),
+    ) -> Result<Receipt, Rejection> {
+        let request = in_place(text.len(), || wire::capture::parse(arrival.route, text))?;
+        let events = request.events.len();
+        telemetry::capture::events_received(events as u64);
+        let token = wire::capture::token(&request, arrival.query.token.as_deref())?;
+        let entry = self.directory.find(&token, arrival.at).await?;
+        let received = received(arrival, &entry, token, sent_at);
+        in_place(text.len(), || self.check(&received, &request))?;
+        drop(request);
+        self.store(&received, as_sent(arrival, stored), text.as_bytes()).await?;
+        telemetry::capture::events_ingested(events as u64);
+        Ok(Receipt::Stored { events })
+    }
+
+    async fn accept_replay(
+        &self,
+        arrival: &Arrival<'_>,
+        sent_at: Option<Timestamp>,
+        (text, stored): (&str, encoding::Codec),
+    ) -> Result<Receipt, Rejection> {
+        let request = in_place(text.len(), || wire::replay::parse(text))?;
+        let events = request.events.len();
+        let token = wire::replay::token(&request, arrival.query.token.as_deref())?;
+        let entry = self.directory.find(&token, arrival.at).await?;
+        let received = received(arrival, &entry, token, sent_at);
+        in_place(text.len(), || wire::replay::recordings(&request, &received).map(drop))?;
+        if entry.limited.contains(&Resource::Recordings) {
+            telemetry::capture::quota_exceeded(Resource::Recordings.tag(), 1);
+            return Ok(Receipt::Limited(Resource::Recordings));
+        }
+        drop(request);
+        self.store(&received, as_sent(arrival, stored), text.as_bytes()).await?;
+        Ok(Receipt::Stored { events })
+    }
+
+    /// Accepts one event or batch that another protocol was translated into (multipart AI, OTLP).
+    ///
+    /// # Errors
+    /// As [`Door::accept`].
+    pub async fn accept_json(&self, arrival: Arrival<'_>, token: &str, json: &str) -> Result<(), Rejection> {
+        let token = event::token::validate(token)?.to_owned();
+        let entry = self.directory.find(&token, arrival.at).await?;
+        let received = received(&arrival, &entry, token, None);
+        self.check(&received, &wire::capture::parse(received.route, json)?)?;
+        self.store(&received, None, json.as_bytes()).await
+    }
+
+    /// Accepts a v1 request: every event gets its own verdict, in order.
+    ///
+    /// # Errors
+    /// What refuses the whole request.
+    pub async fn accept_v1(
+        &self,
+        arrival: Arrival<'_>,
+        head: &wire::v1::Head,
+    ) -> Result<Vec<wire::v1::Verdict>, wire::v1::Error> {
+        use wire::v1;
+        let json = v1::decode(&arrival.body, head.encoding, self.bounds.decompressed)?;
+        let text = wire::json::clean(&json)?;
+        let batch = v1::parse(&text)?;
+        let entry = self.directory.find(&head.token, arrival.at).await?;
+        let mut received = received(&arrival, &entry, head.token.clone(), Some(head.sent_at));
+        received.sdk.clone_from(&head.sdk);
+        received.limits = Some(self.bounds.events);
+        telemetry::capture::events_received(batch.events.len() as u64);
+        let mut verdicts = v1::verdicts(&batch, &received, &self.bounds.events);
+        let accepted = verdicts.iter().filter(|verdict| verdict.is_accepted()).count();
+        if accepted == 0 {
+            return Ok(verdicts);
+        }
+        let as_sent = head.encoding == Some(v1::Encoding::Gzip);
+        let as_sent = as_sent.then(|| arrival.body.clone());
+        match self.store(&received, as_sent, text.as_bytes()).await {
+            Ok(()) => telemetry::capture::events_ingested(accepted as u64),
+            Err(_) => v1::not_persisted(&mut verdicts),
+        }
+        Ok(verdicts)
+    }
+
+    fn decode<'a>(&self, arrival: &'a Arrival<'_>) -> Result<encoding::Decoded<'a>, Rejection> {
+        encoding::decode(&Encoded {
+            data: arrival.query.data.as_deref(),
+            compression: arrival.query.compression.as_deref(),
+            content_type: arrival.content_type,
+            content_encoding: arrival.content_encoding,
+            body: &arrival.body,
+            budget: self.bounds.decompressed,
+        })
+    }
+
+    /// Checks every event of a v0 request; the first fault refuses all of them.
+    fn check(&self, received: &Received, request: &wire::capture::Request<'_>) -> Result<(), Rejection> {
+        let context =
+            Context { sent_at: request.sent_at, historical: request.historical_migration, index: 0 };
+        for (index, raw) in request.events.iter().enumerate() {
+            if normalize::is_discarded(raw) {
+                continue;
+            }
+            let head = normalize::head(raw, received, context.at(index))?;
+            if received.route == Route::AiBatch && !event::name::event::AI.contains(&&*head.event) {
+                return Err(Rejection::NotAiEvent);
+            }
+            event_size::check(raw, &self.bounds.events)?;
+        }
+        Ok(())
+    }
+
+    async fn store(&self, received: &Received, as_sent: Option<Bytes>, json: &[u8]) -> Result<(), Rejection> {
+        let (codec, body) = match as_sent {
+            Some(body) => (Codec::Gzip, body),
+            None => in_place(json.len(), || {
+                let (codec, body) = bodies::pack(json);
+                (codec, Bytes::from(body.into_owned()))
+            }),
+        };
+        let head = record::head(received, codec).map_err(|error| {
+            tracing::error!(error = %error.chain(), "cannot write a log record");
+            Rejection::Retry
+        })?;
+        self.log.append(Payload::new(head.into(), body)).await.map(drop).map_err(|error| {
+            tracing::warn!(%error, "the log did not take a request; the client was told to try again");
+            match error.kind() {
+                eventlog::Kind::Invalid => Rejection::TooLarge("the request exceeds the log's record limit".into()),
+                _ => Rejection::Retry,
+            }
+        })
+    }
+}
+
+/// The body itself when it is what the log keeps: a gzip member needs no second compression.
+fn as_sent(arrival: &Arrival<'_>, stored: encoding::Codec) -> Option<Bytes> {
+    (stored == encoding::Codec::Gzip).then(|| arrival.body.clone())
+}
+
+fn received(
+    arrival: &Arrival<'_>,
+    entry: &Entry,
+    token: String,
+    sent_at: Option<Timestamp>,
+) -> Received {
+    Received {
+        route: arrival.route,
+        project: entry.project,
+        token,
+        at: arrival.at,
+        sent_at,
+        ip: arrival.ip.clone(),
+        user_agent: arrival.user_agent.map(|agent| agent.chars().take(500).collect()),
+        sdk: None,
+        place: arrival.place.clone(),
+        limited: entry.limited.clone(),
+        limits: None,
+        seed: arrival.seed,
+    }
+}
+
+/// Runs CPU-bound work: where it is, when it is short, else after handing the thread's other tasks away.
+fn in_place<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    if bytes < BLOCKING_BYTES {
+        work()
+    } else {
+        tokio::task::block_in_place(work)
+    }
+}

@@ -1,0 +1,300 @@
+//! Which events were already folded, so that a re-sent one is visible once.
+//!
+//! An event is the same event when project, UTC day, name, distinct id and uuid are the same (PostHog's sorting
+//! key, `posthog/models/event/sql.py`). Keys since the last commit are in memory; older ones are in
+//! [`Run`] files. The window is bounded by time and by count, whichever is shorter.
+
+use crate::error::{Error, Kind};
+use crate::seen_run::{Run, Span};
+use event::{CapturedEvent, ProjectId};
+use jiff::SignedDuration;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::Xxh3;
+
+/// How long and how many events are remembered.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Age after which a repeat is no longer recognised.
+    pub age: SignedDuration,
+    /// Number of events after which the oldest are forgotten. Costs 1.25 bytes of memory and 17 of disk each.
+    pub events: u64,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { age: SignedDuration::from_hours(7 * 24), events: 8_000_000 }
+    }
+}
+
+/// What is known of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Never seen within the window.
+    New,
+    /// Seen; nothing is to be done.
+    Repeat,
+    /// Seen since the last commit, with other content: the later copy replaces the earlier.
+    Changed,
+}
+
+/// The memory of the pump for repeats.
+#[derive(Debug)]
+pub struct Seen {
+    dir: PathBuf,
+    window: Window,
+    recent: HashMap<u128, u64>,
+    recent_from: u64,
+    newest: i64,
+    runs: Vec<Run>,
+}
+
+impl Seen {
+    /// Opens the memory as it was at log offset `checkpoint`; what lies beyond will be folded again.
+    pub fn open(dir: &Path, window: Window, checkpoint: u64) -> Result<Self, Error> {
+        let fail = |e| Error::because(Kind::Unavailable, format!("cannot open {}", dir.display()), e);
+        std::fs::create_dir_all(dir).map_err(fail)?;
+        let mut runs = Vec::new();
+        for entry in std::fs::read_dir(dir).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("seen") => runs.push(Run::open(&path)?),
+                Some("partial") => std::fs::remove_file(&path).map_err(fail)?,
+                _ => {}
+            }
+        }
+        // Widest first, so that a run merged into a wider one before a crash is recognised as covered.
+        runs.sort_by_key(|run| (run.span.from, std::cmp::Reverse(run.span.to)));
+        let mut kept: Vec<Run> = Vec::new();
+        for run in runs {
+            let covered = kept.last().is_some_and(|wide| run.span.to <= wide.span.to);
+            if covered || run.span.to > checkpoint {
+                run.delete()?;
+            } else {
+                kept.push(run);
+            }
+        }
+        Ok(Self {
+            dir: dir.to_owned(),
+            window,
+            recent: HashMap::new(),
+            recent_from: checkpoint,
+            newest: i64::MIN,
+            runs: kept,
+        })
+    }
+
+    /// Notes an event and says whether it is new.
+    pub fn note(&mut self, key: u128, event: &CapturedEvent) -> Result<Verdict, Error> {
+        let content = content(event);
+        self.newest = self.newest.max(event.received_at.as_microsecond());
+        if let Some(known) = self.recent.get_mut(&key) {
+            let changed = *known != content;
+            *known = content;
+            return Ok(if changed { Verdict::Changed } else { Verdict::Repeat });
+        }
+        for run in self.runs.iter().rev() {
+            if run.contains(key)? {
+                return Ok(Verdict::Repeat);
+            }
+        }
+        self.recent.insert(key, content);
+        Ok(Verdict::New)
+    }
+
+    /// Takes a note back: the event was not stored after all.
+    pub fn forget(&mut self, key: u128) {
+        self.recent.remove(&key);
+    }
+
+    /// Writes what was noted up to log offset `to` as a run. Call before the checkpoint of `to` is written;
+    /// after a crash in between, [`Seen::open`] forgets the run again.
+    pub fn cut(&mut self, to: u64) -> Result<(), Error> {
+        if self.recent.is_empty() {
+            self.recent_from = to;
+            return Ok(());
+        }
+        self.merge()?;
+        let mut keys: Vec<u128> = self.recent.keys().copied().collect();
+        keys.sort_unstable();
+        let span = Span { from: self.recent_from, to, newest: self.newest };
+        self.runs.push(Run::write(&self.dir, span, &keys)?);
+        self.recent = HashMap::new();
+        self.recent_from = to;
+        self.expire()
+    }
+
+    /// Merges the youngest runs while they are of similar size, so that their number stays logarithmic.
+    /// Called before a new run is added: every run here is covered by the last checkpoint.
+    fn merge(&mut self) -> Result<(), Error> {
+        while let [.., a, b] = self.runs.as_slice() {
+            if a.count > b.count * 2 {
+                break;
+            }
+            let span =
+                Span { from: a.span.from, to: b.span.to, newest: a.span.newest.max(b.span.newest) };
+            let mut keys = a.keys()?;
+            keys.extend(b.keys()?);
+            keys.sort_unstable();
+            keys.dedup();
+            let merged = Run::write(&self.dir, span, &keys)?;
+            for old in self.runs.split_off(self.runs.len() - 2) {
+                old.delete()?;
+            }
+            self.runs.push(merged);
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self) -> Result<(), Error> {
+        let oldest = self.newest.saturating_sub(self.window.age.as_micros() as i64);
+        let mut total: u64 = self.runs.iter().map(|run| run.count).sum();
+        while self.runs.len() > 1 {
+            let first = &self.runs[0];
+            if first.span.newest >= oldest && total <= self.window.events {
+                break;
+            }
+            total -= first.count;
+            self.runs.remove(0).delete()?;
+        }
+        Ok(())
+    }
+}
+
+/// What makes an event the same event, as a hash.
+pub fn key(project: ProjectId, event: &CapturedEvent) -> u128 {
+    const DAY: i64 = 86_400;
+    let mut hash = Xxh3::new();
+    hash.update(&project.0.to_le_bytes());
+    hash.update(&event.timestamp.as_second().div_euclid(DAY).to_le_bytes());
+    hash.update(event.uuid.as_bytes());
+    hash.update(&(event.event.len() as u64).to_le_bytes());
+    hash.update(event.event.as_bytes());
+    hash.update(event.distinct_id.as_bytes());
+    hash.digest128()
+}
+
+/// A hash of what the event says. Arrival time and skew-corrected timestamps differ between deliveries of the
+/// same event and are left out.
+fn content(event: &CapturedEvent) -> u64 {
+    let mut hash = Xxh3::new();
+    // Writing JSON to a hasher cannot fail.
+    let _ = serde_json::to_writer(HashWriter(&mut hash), &event.properties);
+    hash.digest()
+}
+
+struct HashWriter<'a>(&'a mut Xxh3);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use serde_json::{Map, json};
+    use uuid::Uuid;
+
+    fn sent(id: u128, at: i64, k: i64) -> CapturedEvent {
+        let mut properties = Map::new();
+        properties.insert("k".into(), json!(k));
+        CapturedEvent {
+            uuid: Uuid::from_u128(id),
+            event: "e".into(),
+            distinct_id: "d".into(),
+            timestamp: Timestamp::from_second(at).expect("time"),
+            received_at: Timestamp::from_second(at).expect("time"),
+            sent_at: None,
+            ip: None,
+            properties,
+            context: None,
+            extra: Map::new(),
+            api_key: String::new(),
+            force_personless: false,
+            historical: false,
+            warnings: vec![],
+        }
+    }
+
+    const P: ProjectId = ProjectId(1);
+
+    fn note(seen: &mut Seen, project: ProjectId, event: &CapturedEvent) -> Verdict {
+        seen.note(key(project, event), event).expect("note")
+    }
+
+    #[test]
+    fn a_repeat_is_known_before_and_after_a_cut_and_a_reopen() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
+        assert_eq!(note(&mut seen, P, &sent(1, 0, 1)), Verdict::New);
+        assert_eq!(note(&mut seen, P, &sent(1, 0, 1)), Verdict::Repeat);
+        assert_eq!(note(&mut seen, P, &sent(1, 0, 2)), Verdict::Changed);
+        seen.cut(10).expect("cut");
+        assert_eq!(note(&mut seen, P, &sent(1, 0, 2)), Verdict::Repeat);
+        let mut seen = Seen::open(dir.path(), Window::default(), 10).expect("open");
+        assert_eq!(note(&mut seen, P, &sent(1, 0, 1)), Verdict::Repeat);
+    }
+
+    #[test]
+    fn another_day_name_or_project_is_another_event() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
+        note(&mut seen, P, &sent(1, 0, 1));
+        assert_eq!(note(&mut seen, P, &sent(1, 86_400, 1)), Verdict::New);
+        let mut renamed = sent(1, 0, 1);
+        renamed.event = "f".into();
+        assert_eq!(note(&mut seen, P, &renamed), Verdict::New);
+        assert_eq!(note(&mut seen, ProjectId(2), &sent(1, 0, 1)), Verdict::New);
+    }
+
+    #[test]
+    fn runs_beyond_the_checkpoint_are_forgotten() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
+        note(&mut seen, P, &sent(1, 0, 1));
+        seen.cut(10).expect("cut");
+        note(&mut seen, P, &sent(2, 0, 1));
+        seen.cut(20).expect("cut");
+        let mut seen = Seen::open(dir.path(), Window::default(), 10).expect("open");
+        assert_eq!(note(&mut seen, P, &sent(1, 0, 1)), Verdict::Repeat);
+        assert_eq!(note(&mut seen, P, &sent(2, 0, 1)), Verdict::New);
+    }
+
+    #[test]
+    fn many_cuts_leave_few_files_and_forget_nothing_inside_the_window() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
+        for i in 0..200_u64 {
+            note(&mut seen, P, &sent(u128::from(i), 0, 1));
+            seen.cut(i + 1).expect("cut");
+        }
+        assert!(seen.runs.len() < 20, "{} runs", seen.runs.len());
+        let mut seen = Seen::open(dir.path(), Window::default(), 200).expect("open");
+        for i in 0..200 {
+            assert_eq!(note(&mut seen, P, &sent(i, 0, 1)), Verdict::Repeat, "{i}");
+        }
+    }
+
+    #[test]
+    fn the_window_is_bounded_by_count_and_age() {
+        let dir = tempfile::tempdir().expect("dir");
+        let window = Window { age: SignedDuration::from_secs(100), events: 50 };
+        let mut seen = Seen::open(dir.path(), window, 0).expect("open");
+        for i in 0..100_u64 {
+            note(&mut seen, P, &sent(u128::from(i), 0, 1));
+            seen.cut(i + 1).expect("cut");
+        }
+        assert!(seen.runs.iter().map(|run| run.count).sum::<u64>() <= 64 + 50);
+        note(&mut seen, P, &sent(1_000, 10_000, 1));
+        seen.cut(1_000).expect("cut");
+        assert_eq!(seen.runs.len(), 1);
+    }
+}

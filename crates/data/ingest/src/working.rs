@@ -1,0 +1,66 @@
+//! What the pump holds of one project between commits.
+
+use crate::error::Error;
+use event::{CapturedEvent, ProjectId};
+use identity::{Folded, Needs, Rules, State};
+use metastore::{Definitions, Metastore};
+
+/// Rounds of loading one event may need: its ids, then the members of the person they lead to.
+const ROUNDS: usize = 4;
+
+/// Persons, groups and definitions of one project, as far as they were needed.
+pub struct Working {
+    /// Persons, mappings, groups.
+    pub state: State,
+    definitions: identity::definition::Seen,
+}
+
+impl Working {
+    /// An empty working set that knows the project's group types.
+    pub async fn open(project: ProjectId, metastore: &dyn Metastore) -> Result<Self, Error> {
+        let types = metastore.group_types(project).await.map_err(Error::from_metastore)?;
+        let mut state = State::new(project);
+        state.set_group_types(types);
+        Ok(Self { state, definitions: identity::definition::Seen::default() })
+    }
+
+    /// Loads what these events need and what is not here yet, in as few reads as possible.
+    pub async fn load<'a>(
+        &mut self,
+        metastore: &dyn Metastore,
+        events: impl Iterator<Item = &'a CapturedEvent> + Clone,
+    ) -> Result<(), Error> {
+        for _ in 0..ROUNDS {
+            let mut needs = Needs::default();
+            for event in events.clone() {
+                let missing = self.state.missing(event);
+                needs.distinct_ids.extend(missing.distinct_ids);
+                needs.members_of.extend(missing.members_of);
+                needs.groups.extend(missing.groups);
+            }
+            if needs == Needs::default() {
+                return Ok(());
+            }
+            let loaded = metastore
+                .load_identity(self.state.project(), &needs)
+                .await
+                .map_err(Error::from_metastore)?;
+            self.state.insert(loaded);
+        }
+        Ok(())
+    }
+
+    /// Folds one event whose needs are loaded.
+    pub fn fold(&mut self, event: CapturedEvent, rules: &Rules) -> Folded {
+        let folded = identity::fold(&mut self.state, event, rules);
+        if let Some(row) = &folded.event {
+            self.definitions.observe(row, folded.group_type_index);
+        }
+        folded
+    }
+
+    /// Everything that changed since the last call, to be committed.
+    pub fn take(&mut self) -> (identity::Changes, Definitions) {
+        (self.state.take_changes(), crate::definitions::convert(self.definitions.take()))
+    }
+}

@@ -1,0 +1,55 @@
+//! Small mutable facts of a server: projects, keys, persons, groups, definitions, checkpoints.
+//!
+//! Takes: rows of the nouns below and [`identity::Changes`]. Gives: [`Metastore`], one trait with an embedded SQLite behind it.
+//! Never: reads a clock, the environment or randomness (time and key material are arguments), keeps a secret key in clear.
+
+pub mod checkpoint;
+pub mod cursor;
+pub mod definition;
+pub mod error;
+pub mod group;
+pub mod key;
+pub mod page;
+pub mod person;
+pub mod project;
+pub mod salt;
+pub mod sqlite;
+
+pub use checkpoint::Checkpoint;
+pub use definition::Definitions;
+pub use error::{Error, Kind, Result};
+pub use key::{Credential, NewKey};
+pub use page::{Listing, Page};
+pub use project::{NewProject, Project};
+pub use sqlite::Sqlite;
+
+/// Everything a metastore does: one `Store` trait per noun, all of them on one database.
+///
+/// Object safe; servers hold an `Arc<dyn Metastore>` and call the methods of every noun on it
+/// without importing the traits. A second backend is a second folder beside `sqlite/` with the
+/// same file names, each implementing the trait of its noun.
+///
+/// Every method that writes returns after its change is durable (fsynced), unless it says otherwise.
+pub trait Metastore:
+    project::Store
+    + key::Store
+    + person::Store
+    + group::Store
+    + definition::Store
+    + checkpoint::Store
+    + salt::Store
+    + cursor::Store
+{
+}
+
+impl<T> Metastore for T where
+    T: project::Store
+        + key::Store
+        + person::Store
+        + group::Store
+        + definition::Store
+        + checkpoint::Store
+        + salt::Store
+        + cursor::Store
+{
+}

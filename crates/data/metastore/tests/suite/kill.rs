@@ -1,0 +1,69 @@
+//! A process that is killed while it commits: whatever it was told is durable is there.
+
+use crate::sample::{ONE, checkpoint, ids, mapping, person, uuid};
+use identity::Changes;
+use metastore::{Metastore, Sqlite};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const FILE: &str = "METASTORE_TEST_FILE";
+
+/// The process that is killed: commits for ever and prints each offset once it is durable.
+///
+/// Run as a test of its own, without the variable, it has nothing to do.
+#[tokio::test]
+async fn child() {
+    let Some(file) = std::env::var_os(FILE) else { return };
+    let store = Sqlite::open(Path::new(&file)).expect("a store");
+    let store: &dyn Metastore = &store;
+    let start = store.checkpoint().await.expect("read").unwrap_or(0);
+    for offset in start + 1.. {
+        let version = i64::try_from(offset).expect("small");
+        let changes = Changes {
+            persons: (1..=40).map(|number| person(number, version)).collect(),
+            mappings: (1..=40).map(|number| (format!("id{number}"), mapping(number, version))).collect(),
+            ..Changes::default()
+        };
+        store.commit(checkpoint(offset, changes)).await.expect("committed");
+        let mut out = std::io::stdout();
+        writeln!(out, "durable {offset}").expect("a reader");
+        out.flush().expect("a reader");
+    }
+}
+
+#[tokio::test]
+async fn what_was_durable_is_there_after_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("meta.db");
+    let mut last = 0;
+    for commits in [1, 7, 20] {
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["kill::child", "--exact", "--nocapture", "--test-threads=1"])
+            .env(FILE, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let offsets = lines.filter_map(|line| {
+            let line = line.expect("text");
+            line.split_once("durable ").map(|(_, offset)| offset.parse::<u64>().expect("a number"))
+        });
+        let durable = offsets.take(commits).last().expect("some commits");
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+
+        let store = Sqlite::open(&path).expect("opens after a kill");
+        let store: &dyn Metastore = &store;
+        let stored = store.checkpoint().await.expect("read").expect("committed");
+        assert!(stored >= durable && durable > last, "{stored} {durable} {last}");
+        let names: Vec<String> = (1..=40).map(|number| format!("id{number}")).collect();
+        let loaded = store.load_identity(ONE, &ids(names.iter().map(String::as_str))).await.expect("loaded");
+        let version = i64::try_from(stored).expect("small");
+        for (number, name) in (1..).zip(&names) {
+            assert_eq!(loaded.persons[&uuid(number)].version, version, "whole commits only");
+            assert_eq!(loaded.mappings[name], Some(mapping(number, version)));
+        }
+        last = stored;
+    }
+}

@@ -1,0 +1,58 @@
+//! One suite for every metastore: each case sees only `dyn Metastore`, each backend runs them all.
+
+mod checkpoint;
+mod definition;
+mod file;
+mod identity_state;
+mod keys;
+mod kill;
+mod model;
+mod projects;
+mod sample;
+mod small;
+
+/// Runs every case of the suite on a fresh SQLite file.
+macro_rules! on_sqlite {
+    ($($module:ident :: $case:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let folder = tempfile::tempdir().expect("a folder");
+                    let store = metastore::Sqlite::open(folder.path().join("meta.db")).expect("a store");
+                    let store: std::sync::Arc<dyn metastore::Metastore> = std::sync::Arc::new(store);
+                    crate::$module::$case(store).await;
+                }
+            )*
+        }
+    };
+}
+
+on_sqlite!(
+    projects::projects_are_created_found_and_listed,
+    projects::a_project_is_changed_field_by_field,
+    projects::bad_projects_are_refused,
+    projects::the_revision_moves_with_projects_and_keys_only,
+    keys::a_project_has_several_keys,
+    keys::a_rotated_key_lives_until_it_is_disabled,
+    keys::secret_keys_authenticate_until_revoked,
+    keys::last_use_is_noted_once_an_hour,
+    keys::bad_grants_are_refused,
+    identity_state::every_asked_id_is_answered,
+    identity_state::a_merge_survives_with_its_versions,
+    identity_state::values_come_back_as_they_were,
+    identity_state::all_members_of_a_person_are_loaded,
+    identity_state::projects_do_not_see_each_other,
+    identity_state::ten_thousand_persons_load_at_once,
+    identity_state::persons_are_looked_up,
+    identity_state::groups_are_answered_by_slot,
+    checkpoint::a_commit_is_idempotent,
+    checkpoint::an_older_checkpoint_is_refused_whole,
+    checkpoint::readers_see_whole_commits,
+    definition::definitions_merge,
+    definition::definitions_are_listed_in_pages,
+    small::a_salt_is_made_once,
+    small::old_salts_are_forgotten,
+    small::cursors_are_overwritten,
+    model::random_commits_agree_with_a_model,
+);

@@ -1,0 +1,154 @@
+//! From tail to table: files, snapshot, swap.
+//!
+//! For each table with rows: write and sync data files, write and sync manifests and metadata, move the
+//! catalog's pointer, and under the lock replace the rows in memory by the new snapshot. Until the pointer
+//! moves nothing refers to the files; after it moved the snapshot itself says which log offset it covers.
+
+use crate::error::{Context, kind_of};
+use crate::schema::Bound;
+use crate::warehouse::{Warehouse, committed_offset};
+use crate::write::{Job, discard};
+use crate::{Error, Kind, Result};
+use iceberg::Catalog;
+use iceberg::spec::DataFile;
+use iceberg::table::Table;
+use iceberg::transaction::{ApplyTransactionAction, Transaction};
+use std::collections::HashMap;
+
+/// Snapshot summary and table property holding the log offset a table covers: every record below it is in.
+pub(crate) const OFFSET_PROPERTY: &str = "tenrec.log-offset";
+
+/// What a commit did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Tables that got a snapshot, in commit order.
+    pub tables: Vec<Committed>,
+}
+
+/// One table's part of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Table name.
+    pub table: &'static str,
+    /// Rows written.
+    pub rows: u64,
+    /// Data files written.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Summary {
+    /// Rows over all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+/// Puts rows of tables that were not swapped back into their tails, however the commit ends.
+struct Thaw<'a>(&'a Warehouse, u64);
+
+impl Drop for Thaw<'_> {
+    fn drop(&mut self) {
+        self.0.thaw(self.1);
+    }
+}
+
+impl Warehouse {
+    /// Makes every row appended so far durable in its table. `offset` is the first log offset not covered:
+    /// it must be above every appended record's.
+    ///
+    /// Tables are committed one after the other. A table that fails keeps its rows in the tail, visible, for
+    /// the next commit; the others go through. One commit runs at a time; appends may go on meanwhile.
+    ///
+    /// # Durability
+    /// When it returns Ok, all rows below `offset` survive a power cut.
+    ///
+    /// # Errors
+    /// `Invalid` when rows at or above `offset` are in the tail; otherwise the first table's failure:
+    /// `Conflict` and `Unavailable` may be retried with the same or a greater offset.
+    pub async fn commit(&self, offset: u64) -> Result<Summary> {
+        let _only = self.committing.lock().await;
+        self.reconcile(false).await?;
+        let _thaw = Thaw(self, offset);
+        let positions = self.freeze(offset)?;
+        let mut summary = Summary::default();
+        let mut failure = None;
+        for position in positions {
+            match self.commit_table(position, offset).await {
+                Ok(committed) => summary.tables.push(committed),
+                Err(error) => {
+                    tracing::warn!(%error, "a table could not be committed; its rows stay in memory");
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        failure.map_or(Ok(summary), Err)
+    }
+
+    /// Looks at the catalog for snapshots made by others since the tables were last loaded.
+    ///
+    /// # Errors
+    /// As loading: `Corrupt`, `Unavailable`.
+    pub async fn refresh(&self) -> Result<()> {
+        let _only = self.committing.lock().await;
+        self.reconcile(true).await
+    }
+
+    async fn commit_table(&self, position: usize, offset: u64) -> Result<Committed> {
+        let (bound, table, batches) = self.frozen(position);
+        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        let job = Job { batches, bound: bound.clone(), table: table.clone(), offset };
+        let written = tokio::task::spawn_blocking(move || job.run()).await;
+        let files = written.context(Kind::Bug, || format!("write {}", bound.def.name))??;
+        let committed = Committed {
+            table: bound.def.name,
+            rows,
+            files: files.len(),
+            bytes: files.iter().map(DataFile::file_size_in_bytes).sum(),
+        };
+        let table = self.publish(&bound, table, files, offset).await?;
+        self.swap(position, table, offset);
+        Ok(committed)
+    }
+
+    /// Appends the files as one snapshot. Whatever the answer was, the catalog is asked what happened.
+    async fn publish(&self, bound: &Bound, table: Table, files: Vec<DataFile>, offset: u64) -> Result<Table> {
+        let error = match self.append_snapshot(&table, files.clone(), offset).await {
+            Ok(table) => return Ok(table),
+            Err(error) => error,
+        };
+        let name = bound.def.name;
+        let failed = |error: iceberg::Error| {
+            let text = format!("commit {name} at log offset {offset}: {}", error.message());
+            Error::new(kind_of(&error), text).from_source(error)
+        };
+        match self.catalog.load_table(table.identifier()).await {
+            Ok(now) if committed_offset(now.metadata()) >= offset => Ok(now),
+            Ok(_) => {
+                discard(&table, &files).await;
+                Err(failed(error))
+            }
+            // Nobody knows: the files stay, the rows stay, the next commit looks again.
+            Err(_) => Err(failed(error)),
+        }
+    }
+
+    async fn append_snapshot(
+        &self,
+        table: &Table,
+        files: Vec<DataFile>,
+        offset: u64,
+    ) -> iceberg::Result<Table> {
+        let offset = offset.to_string();
+        let summary = HashMap::from([(OFFSET_PROPERTY.to_owned(), offset.clone())]);
+        let transaction = Transaction::new(table);
+        // File names are unique, so looking for duplicates in every manifest is not needed.
+        let append = transaction.fast_append().with_check_duplicate(false);
+        let append = append.set_snapshot_properties(summary).add_data_files(files);
+        let transaction = append.apply(transaction)?;
+        let properties = transaction.update_table_properties().set(OFFSET_PROPERTY.to_owned(), offset);
+        let transaction = properties.apply(transaction)?;
+        transaction.commit(self.catalog.as_ref()).await
+    }
+}

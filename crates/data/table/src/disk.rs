@@ -1,0 +1,217 @@
+//! A local folder as Iceberg storage: a file that was written is on the disk, name and content.
+//!
+//! `write` and `close` return after the file and every folder on its way have been synced, so that the
+//! catalog never points at something a power cut can take away.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream::BoxStream};
+use iceberg::io::{
+    FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig, StorageFactory,
+};
+use iceberg::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// See the module.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Disk;
+
+/// The path behind a `file:` location.
+///
+/// # Errors
+/// Unsupported when it is anything but an absolute local path.
+pub(crate) fn local(location: &str) -> Result<PathBuf> {
+    let path =
+        location.strip_prefix("file://").or_else(|| location.strip_prefix("file:")).unwrap_or(location);
+    if path.starts_with('/') {
+        return Ok(PathBuf::from(path));
+    }
+    Err(Error::new(ErrorKind::FeatureUnsupported, format!("not a local path: {location}")))
+}
+
+/// A missing or short file is damage, since nothing names a file before it is complete; the rest may pass.
+fn failed(verb: &str, path: &Path, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::IsADirectory => {
+            ErrorKind::DataInvalid
+        }
+        _ => ErrorKind::Unexpected,
+    };
+    Error::new(kind, format!("cannot {verb} {}", path.display())).with_source(error)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Creates the folder and makes its name durable, parents first.
+fn create_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        create_folder(parent)?;
+        match fs::create_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => sync_folder(parent)?,
+        }
+    }
+    Ok(())
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    if let Some(parent) = path.parent() {
+        create_folder(parent)?;
+    }
+    File::create(path)
+}
+
+fn finish(file: &File, path: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = create(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        finish(&file, path)
+    });
+    written.map_err(|error| {
+        // The rest of a failed write has no reader; if it cannot be removed it is an orphan.
+        let _ = fs::remove_file(path);
+        failed("write", path, error)
+    })
+}
+
+#[async_trait]
+#[typetag::serde(name = "TenrecDisk")]
+impl Storage for Disk {
+    async fn exists(&self, path: &str) -> Result<bool> {
+        let path = local(path)?;
+        path.try_exists().map_err(|error| failed("look for", &path, error))
+    }
+
+    async fn metadata(&self, path: &str) -> Result<FileMetadata> {
+        let path = local(path)?;
+        let metadata = fs::metadata(&path).map_err(|error| failed("look at", &path, error))?;
+        Ok(FileMetadata { size: metadata.len() })
+    }
+
+    async fn read(&self, path: &str) -> Result<Bytes> {
+        let path = local(path)?;
+        fs::read(&path).map(Bytes::from).map_err(|error| failed("read", &path, error))
+    }
+
+    async fn reader(&self, path: &str) -> Result<Box<dyn FileRead>> {
+        let path = local(path)?;
+        let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
+        Ok(Box::new(Reader { file, path }))
+    }
+
+    async fn write(&self, path: &str, bytes: Bytes) -> Result<()> {
+        let path = local(path)?;
+        // Syncing takes as long as the disk likes: not on a thread that serves requests.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                let written = runtime.spawn_blocking(move || write_whole(&path, &bytes)).await;
+                written.map_err(|error| Error::new(ErrorKind::Unexpected, "write").with_source(error))?
+            }
+            Err(_) => write_whole(&path, &bytes),
+        }
+    }
+
+    async fn writer(&self, path: &str) -> Result<Box<dyn FileWrite>> {
+        let path = local(path)?;
+        let file = create(&path).map_err(|error| failed("create", &path, error))?;
+        Ok(Box::new(Writer { file: Some(file), path }))
+    }
+
+    async fn delete(&self, path: &str) -> Result<()> {
+        let path = local(path)?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn delete_prefix(&self, path: &str) -> Result<()> {
+        let path = local(path)?;
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn delete_stream(&self, mut paths: BoxStream<'static, String>) -> Result<()> {
+        while let Some(path) = paths.next().await {
+            self.delete(&path).await?;
+        }
+        Ok(())
+    }
+
+    fn new_input(&self, path: &str) -> Result<InputFile> {
+        Ok(InputFile::new(Arc::new(self.clone()), path.to_owned()))
+    }
+
+    fn new_output(&self, path: &str) -> Result<OutputFile> {
+        Ok(OutputFile::new(Arc::new(self.clone()), path.to_owned()))
+    }
+}
+
+struct Reader {
+    file: File,
+    path: PathBuf,
+}
+
+#[async_trait]
+impl FileRead for Reader {
+    async fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        let size = self.file.metadata().map_err(|error| failed("look at", &self.path, error))?.len();
+        if range.start > range.end || range.end > size {
+            return Err(failed("read", &self.path, io::ErrorKind::UnexpectedEof.into()));
+        }
+        let mut bytes = vec![0; (range.end - range.start) as usize];
+        self.file
+            .read_exact_at(&mut bytes, range.start)
+            .map_err(|error| failed("read", &self.path, error))?;
+        Ok(Bytes::from(bytes))
+    }
+}
+
+struct Writer {
+    file: Option<File>,
+    path: PathBuf,
+}
+
+#[async_trait]
+impl FileWrite for Writer {
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        let closed = || Error::new(ErrorKind::Unexpected, "write after close");
+        let file = self.file.as_mut().ok_or_else(closed)?;
+        file.write_all(&bytes).map_err(|error| failed("write", &self.path, error))
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        let Some(file) = self.file.take() else {
+            return Err(Error::new(ErrorKind::Unexpected, "closed twice"));
+        };
+        finish(&file, &self.path).map_err(|error| failed("sync", &self.path, error))
+    }
+}
+
+/// Makes [`Disk`]s.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct DiskFactory;
+
+#[typetag::serde(name = "TenrecDiskFactory")]
+impl StorageFactory for DiskFactory {
+    fn build(&self, _config: &StorageConfig) -> Result<Arc<dyn Storage>> {
+        Ok(Arc::new(Disk))
+    }
+}

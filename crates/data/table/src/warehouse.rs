@@ -1,0 +1,320 @@
+//! The tables of one data folder: open, append, look.
+
+mod create;
+mod offset;
+
+pub(crate) use offset::committed_offset;
+
+use crate::catalog::Embedded;
+use crate::error::{Context, kind_of};
+use crate::row::{Origin, Rows};
+use crate::schema::{Bound, NAMESPACE, TABLES};
+use crate::tail::{EventKey, Frozen, Tail};
+use crate::view::{TableView, View};
+use crate::write::DAY;
+use crate::{Error, Kind, Result};
+use arrow::record_batch::RecordBatch;
+use event::ProjectId;
+use iceberg::table::Table;
+use iceberg::{Catalog, NamespaceIdent, TableIdent};
+use identity::EventRow;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where the tables are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Folder of `catalog.db` and `warehouse/`. Table metadata holds absolute paths: the folder cannot move.
+    pub dir: PathBuf,
+}
+
+/// One table in memory.
+struct Slot {
+    bound: Bound,
+    table: Table,
+    committed: u64,
+    /// Rows being committed; still visible.
+    frozen: Option<Frozen>,
+    tail: Tail,
+}
+
+struct State {
+    /// In the order of [`TABLES`].
+    slots: Vec<Slot>,
+    /// The last view, while nothing has changed since.
+    view: Option<View>,
+}
+
+/// The tables of one data folder. One per process and folder: it is the only writer.
+pub struct Warehouse {
+    pub(crate) catalog: Arc<Embedded>,
+    pub(crate) committing: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+    keys: (RandomState, RandomState),
+}
+
+/// Numbers about one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableStats {
+    /// Table name.
+    pub table: &'static str,
+    /// See [`Warehouse::committed_offset`].
+    pub committed_offset: u64,
+    /// Rows in memory.
+    pub tail_rows: usize,
+    /// Their memory.
+    pub tail_bytes: usize,
+    /// Current snapshot.
+    pub snapshot_id: Option<i64>,
+    /// Snapshots kept.
+    pub snapshots: usize,
+}
+
+/// Numbers about all tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Per table.
+    pub tables: Vec<TableStats>,
+}
+
+impl Stats {
+    /// Memory of all tails.
+    pub fn tail_bytes(&self) -> usize {
+        self.tables.iter().map(|table| table.tail_bytes).sum()
+    }
+
+    /// Rows of all tails.
+    pub fn tail_rows(&self) -> usize {
+        self.tables.iter().map(|table| table.tail_rows).sum()
+    }
+}
+
+impl Warehouse {
+    /// Opens the folder, creating catalog, namespace and tables that are missing and adding new columns.
+    ///
+    /// # Errors
+    /// `Invalid` when a newer program wrote a table, `Corrupt` naming a damaged metadata file, `Unavailable`
+    /// when the disk does not answer.
+    pub async fn open(settings: Settings) -> Result<Self> {
+        let dir = settings.dir;
+        let unavailable = || format!("open the folder {}", dir.display());
+        std::fs::create_dir_all(&dir).context(Kind::Unavailable, unavailable)?;
+        let dir = dir.canonicalize().context(Kind::Unavailable, unavailable)?;
+        let catalog = Embedded::open(&dir)
+            .map_err(|error| Error::new(kind_of(&error), error.message().to_owned()).from_source(error))?;
+        let mut slots = Vec::with_capacity(TABLES.len());
+        for def in TABLES {
+            let (table, bound) = create::open_table(&catalog, def).await?;
+            let committed = committed_offset(table.metadata());
+            let tail = Tail::new(bound.clone());
+            slots.push(Slot { bound, table, committed, frozen: None, tail });
+        }
+        Ok(Self {
+            catalog: Arc::new(catalog),
+            committing: tokio::sync::Mutex::new(()),
+            state: Mutex::new(State { slots, view: None }),
+            keys: (RandomState::new(), RandomState::new()),
+        })
+    }
+
+    /// The catalog, for maintenance and for serving it to other engines.
+    pub fn catalog(&self) -> Arc<Embedded> {
+        self.catalog.clone()
+    }
+
+    /// Adds the rows of the log record at `offset`; visible to the next [`Warehouse::view`].
+    ///
+    /// A table that has committed beyond `offset` skips its rows: they are in it already, this is a replay.
+    /// Rows of one record become visible together.
+    ///
+    /// # Errors
+    /// `Bug` only.
+    pub fn append(&self, offset: u64, rows: &Rows) -> Result<()> {
+        let origin = Origin { project: rows.project, at: rows.at, offset };
+        let mut state = self.state.lock();
+        state.view = None;
+        for slot in &mut state.slots {
+            if offset < slot.committed {
+                continue;
+            }
+            let tail = &mut slot.tail;
+            match slot.bound.def.name {
+                "events" => {
+                    for row in &rows.events {
+                        tail.push(row, origin, Some(self.key(rows.project, row)))?;
+                    }
+                }
+                "persons" => rows.persons.iter().try_for_each(|row| tail.push(row, origin, None))?,
+                "person_distinct_ids" => {
+                    rows.mappings.iter().try_for_each(|row| tail.push(row, origin, None))?
+                }
+                "groups" => rows.groups.iter().try_for_each(|row| tail.push(row, origin, None))?,
+                "heatmaps" => rows.heatmaps.iter().try_for_each(|row| tail.push(row, origin, None))?,
+                "ingestion_warnings" => {
+                    rows.warnings.iter().try_for_each(|row| tail.push(row, origin, None))?
+                }
+                "dead_letter" => rows.dead_letters.iter().try_for_each(|row| tail.push(row, origin, None))?,
+                "session_replay_blocks" => {
+                    rows.replay_blocks.iter().try_for_each(|row| tail.push(row, origin, None))?;
+                }
+                other => return Err(Error::new(Kind::Bug, format!("no rows for table {other}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts `row` in place of the fresh row of the same event (project, UTC day, name, distinct id, uuid).
+    ///
+    /// Gives false and does nothing when there is no such row, or it is committed or just being committed:
+    /// the earlier copy then stands.
+    ///
+    /// # Errors
+    /// `Bug` only.
+    pub fn replace_event(&self, offset: u64, project: ProjectId, row: &EventRow) -> Result<bool> {
+        let key = self.key(project, row);
+        let mut state = self.state.lock();
+        let slot = state.slots.iter_mut().find(|slot| slot.bound.def.name == "events");
+        let Some(slot) = slot.filter(|slot| offset >= slot.committed) else { return Ok(false) };
+        if !slot.tail.mask(key)? {
+            return Ok(false);
+        }
+        slot.tail.push(row, Origin { project, at: row.created_at, offset }, Some(key))?;
+        state.view = None;
+        Ok(true)
+    }
+
+    fn key(&self, project: ProjectId, row: &EventRow) -> EventKey {
+        let day = row.timestamp.as_microsecond().div_euclid(DAY);
+        let fields = (project, day, &row.event, &row.distinct_id, row.uuid);
+        (EventKey::from(self.keys.0.hash_one(fields)) << 64) | EventKey::from(self.keys.1.hash_one(fields))
+    }
+
+    /// A consistent picture of all tables at this moment, with every appended row exactly once.
+    ///
+    /// # Errors
+    /// `Bug` only.
+    pub fn view(&self) -> Result<View> {
+        let mut state = self.state.lock();
+        if let Some(view) = &state.view {
+            return Ok(view.clone());
+        }
+        let mut own = std::collections::BTreeMap::new();
+        for slot in &mut state.slots {
+            let mut tail = slot.frozen.as_ref().map(Frozen::batches).unwrap_or_default();
+            tail.extend(slot.tail.batches()?);
+            let view = TableView {
+                table: slot.table.clone(),
+                tail: tail.into(),
+                schema: slot.bound.arrow.clone(),
+                def: Some(slot.bound.def),
+            };
+            own.insert(slot.bound.def.name, view);
+        }
+        let view = View::new(own, self.catalog.clone());
+        state.view = Some(view.clone());
+        Ok(view)
+    }
+
+    /// The first log offset `table` does not cover; 0 when it never got a row or does not exist.
+    pub fn committed_offset(&self, table: &str) -> u64 {
+        let state = self.state.lock();
+        state.slots.iter().find(|slot| slot.bound.def.name == table).map_or(0, |slot| slot.committed)
+    }
+
+    /// Memory of all rows not committed yet, approximately.
+    pub fn tail_bytes(&self) -> usize {
+        self.stats().tail_bytes()
+    }
+
+    /// Numbers for metrics and for deciding when to commit.
+    pub fn stats(&self) -> Stats {
+        let state = self.state.lock();
+        let stats = |slot: &Slot| TableStats {
+            table: slot.bound.def.name,
+            committed_offset: slot.committed,
+            tail_rows: slot.tail.len() + slot.frozen.as_ref().map_or(0, Frozen::rows),
+            tail_bytes: slot.tail.bytes() + slot.frozen.as_ref().map_or(0, Frozen::bytes),
+            snapshot_id: slot.table.metadata().current_snapshot_id(),
+            snapshots: slot.table.metadata().snapshots().len(),
+        };
+        Stats { tables: state.slots.iter().map(stats).collect() }
+    }
+
+    /// Takes all rows to be committed; gives the positions of tables that have some.
+    pub(crate) fn freeze(&self, offset: u64) -> Result<Vec<usize>> {
+        let mut state = self.state.lock();
+        if let Some(high) =
+            state.slots.iter().filter_map(|slot| slot.tail.high()).max().filter(|h| *h >= offset)
+        {
+            let text = format!("commit at log offset {offset}, but a row of offset {high} was appended");
+            return Err(Error::new(Kind::Invalid, text));
+        }
+        let mut positions = Vec::new();
+        for (position, slot) in state.slots.iter_mut().enumerate() {
+            if slot.tail.len() > 0 {
+                slot.frozen = Some(slot.tail.freeze()?);
+                positions.push(position);
+            }
+        }
+        Ok(positions)
+    }
+
+    /// Puts rows still frozen back into their tails.
+    pub(crate) fn thaw(&self, tried: u64) {
+        let mut state = self.state.lock();
+        for slot in &mut state.slots {
+            if let Some(frozen) = slot.frozen.take() {
+                slot.tail.thaw(frozen, tried);
+            }
+        }
+    }
+
+    /// What a commit of the table at `position` needs.
+    pub(crate) fn frozen(&self, position: usize) -> (Bound, Table, Vec<RecordBatch>) {
+        let state = self.state.lock();
+        let slot = &state.slots[position];
+        let batches = slot.frozen.as_ref().map(Frozen::batches).unwrap_or_default();
+        (slot.bound.clone(), slot.table.clone(), batches)
+    }
+
+    /// Replaces the frozen rows by the snapshot that holds them, in one step for readers.
+    pub(crate) fn swap(&self, position: usize, table: Table, offset: u64) {
+        let mut state = self.state.lock();
+        let slot = &mut state.slots[position];
+        slot.table = table;
+        slot.committed = offset;
+        slot.frozen = None;
+        state.view = None;
+    }
+
+    /// Loads tables whose last commit ended unclear (or all) and forgets rows they turn out to hold.
+    /// The caller holds `committing`.
+    pub(crate) async fn reconcile(&self, all: bool) -> Result<()> {
+        let unclear: Vec<usize> = {
+            let state = self.state.lock();
+            (0..state.slots.len()).filter(|&position| all || state.slots[position].tail.tried()).collect()
+        };
+        for position in unclear {
+            let ident =
+                TableIdent::new(NamespaceIdent::new(NAMESPACE.to_owned()), TABLES[position].name.to_owned());
+            let table = self.catalog.load_table(&ident).await.map_err(|error| {
+                Error::new(kind_of(&error), format!("load {ident}: {}", error.message())).from_source(error)
+            })?;
+            let committed = committed_offset(table.metadata());
+            let mut state = self.state.lock();
+            let slot = &mut state.slots[position];
+            slot.tail.drop_committed(committed)?;
+            slot.committed = slot.committed.max(committed);
+            slot.table = table;
+            state.view = None;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

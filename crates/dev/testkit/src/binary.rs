@@ -1,0 +1,51 @@
+//! The `tenrec` binary, built when asked.
+
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How the binary is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Quick to build, slow to run.
+    Debug,
+    /// What users run.
+    Release,
+}
+
+/// Builds package `cli` in the checkout at `root` and returns the path of `tenrec`.
+/// `TENREC_BINARY` names a ready one instead.
+pub fn build(root: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
+    if let Some(ready) = std::env::var_os("TENREC_BINARY") {
+        return Ok(PathBuf::from(ready));
+    }
+    compile(root, profile, &["-p", "cli", "--bin", "tenrec"])?;
+    Ok(folder(root, profile).join("tenrec"))
+}
+
+/// Builds the bare server that benchmarks compare with and returns its path.
+pub fn build_floor(root: &Path) -> anyhow::Result<PathBuf> {
+    compile(root, Profile::Release, &["-p", "testkit", "--features", "floor", "--bin", "floor"])?;
+    Ok(folder(root, Profile::Release).join("floor"))
+}
+
+fn compile(root: &Path, profile: Profile, arguments: &[&str]) -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.arg("build").args(arguments).current_dir(root);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    let status = command.status().context("cannot start cargo")?;
+    anyhow::ensure!(status.success(), "cargo build {} failed", arguments.join(" "));
+    Ok(())
+}
+
+fn folder(root: &Path, profile: Profile) -> PathBuf {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    target.join(match profile {
+        Profile::Debug => "debug",
+        Profile::Release => "release",
+    })
+}

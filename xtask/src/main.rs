@@ -1,0 +1,62 @@
+//! The project's own commands, run as `cargo xtask NAME`.
+//!
+//! Takes: a checkout of this repository. Gives: an exit status and a readable account.
+//! Never: is linked into what users run, nor changes a tracked file (except `docs`).
+
+mod bench;
+mod crash;
+mod docs;
+mod install;
+mod run;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Checks the house rules: imports, sizes, names, headers.
+    Tidy,
+    /// Runs everything the repository promises; installs what is missing first.
+    Test(test::Options),
+    /// Writes `docs/reference/` from the built binary.
+    Docs(docs::Options),
+    /// Kills the real server at random moments and checks that nothing was lost or doubled.
+    Crash(crash::Options),
+    /// Measures the real server beside a bare floor.
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    let outcome = match Cli::parse().task {
+        Task::Tidy => tidy::run(&root),
+        Task::Test(options) => test::run(&root, &options),
+        Task::Docs(options) => docs::run(&root, &options),
+        Task::Crash(options) => crash::run(&root, &options),
+        Task::Bench(options) => bench::run(&root, &options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("{fault:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the checkout, where the workspace manifest is.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}
