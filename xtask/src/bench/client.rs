@@ -91,17 +91,7 @@ pub fn open(load: &Load, rate: f64) -> anyhow::Result<Outcome> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let receiver = Arc::new(Mutex::new(receiver));
     let span = load.span;
-    let clock = std::thread::spawn(move || {
-        let start = Instant::now();
-        for number in 0_u64.. {
-            let due = start + Duration::from_secs_f64(number as f64 / rate);
-            if due > start + span || sender.send((number, due)).is_err() {
-                return;
-            }
-            // A thread's sleep is exact to some 60 us; the runtime's timer only to a millisecond.
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        }
-    });
+    let clock = std::thread::spawn(move || tick(rate, span, &sender));
     let outcome = drive(load, move |load, _| {
         let receiver = Arc::clone(&receiver);
         async move {
@@ -116,6 +106,27 @@ pub fn open(load: &Load, rate: f64) -> anyhow::Result<Outcome> {
     });
     let _ = clock.join();
     outcome
+}
+
+/// Hands out each number when it is due and never before: a request sent early would look faster than it was.
+fn tick(rate: f64, span: Duration, tickets: &mpsc::UnboundedSender<(u64, Instant)>) {
+    let start = Instant::now();
+    for number in 0_u64.. {
+        let due = start + Duration::from_secs_f64(number as f64 / rate);
+        if due > start + span {
+            return;
+        }
+        // A thread's sleep is exact to some 60 us; the runtime's timer only to a millisecond.
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        if tickets.send((number, due)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Counts microseconds up to two minutes. A histogram that grows by itself would cut off what is recorded saturating.
+pub fn microseconds() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 120_000_000, 3).expect("the bounds are in order")
 }
 
 fn drive<F>(load: &Load, task: impl Fn(Load, Instant) -> F) -> anyhow::Result<Outcome>
@@ -151,8 +162,7 @@ struct Tally {
 
 impl Tally {
     fn new() -> Self {
-        let latency = Histogram::new_with_bounds(1, 120_000_000, 3).expect("the bounds are in order");
-        Self { acked: 0, failed: 0, latency }
+        Self { acked: 0, failed: 0, latency: microseconds() }
     }
 
     async fn send(&mut self, load: &Load, stream: &mut Option<TcpStream>, number: u64, due: Instant) {
@@ -216,6 +226,26 @@ mod tests {
         let text = b"HTTP/1.1 503 Busy\r\ncontent-LENGTH: 2\r\n\r\nok";
         assert_eq!(head(text), Some((503, text.len())));
         assert_eq!(head(&text[..20]), None);
+    }
+
+    #[test]
+    fn nothing_is_handed_out_before_it_is_due() {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let clock = std::thread::spawn(move || tick(500.0, Duration::from_millis(100), &sender));
+        let mut tickets = 0;
+        while let Some((number, due)) = receiver.blocking_recv() {
+            assert!(Instant::now() >= due, "ticket {number} came early");
+            tickets += 1;
+        }
+        clock.join().unwrap();
+        assert_eq!(tickets, 51);
+    }
+
+    #[test]
+    fn a_second_is_recorded_as_a_second() {
+        let mut times = microseconds();
+        times.saturating_record(1_000_000);
+        assert!(times.max().abs_diff(1_000_000) < 1_000, "{}", times.max());
     }
 
     #[test]

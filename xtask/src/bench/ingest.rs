@@ -197,7 +197,7 @@ fn latency(measure: &Measure, running: &Running, rate: f64, span: Duration) -> a
 /// Single events on an otherwise idle server: from the ack until SQL shows it.
 fn visibility(running: &Running) -> anyhow::Result<()> {
     let api = Api::new(&format!("http://{}", running.address()), PROJECT_KEY, PERSONAL_KEY);
-    let mut times = hdrhistogram::Histogram::<u64>::new(3)?;
+    let mut times = client::microseconds();
     let workload = Workload { kind: Kind::PageView, seed: 77, start: now() };
     for number in 0..PROBES {
         let event = workload.event(number);

@@ -38,8 +38,13 @@ pub struct Resolved {
     table: Table,
 }
 
+/// Resolves settings for this process: its file, its environment, its flags.
+pub fn resolve(file: Option<&Path>, flags: &[(&str, String)]) -> anyhow::Result<Resolved> {
+    resolve_from(file, std::env::vars(), flags)
+}
+
 /// Resolves settings. All problems are reported at once.
-pub fn resolve(
+fn resolve_from(
     file: Option<&Path>,
     environment: impl Iterator<Item = (String, String)>,
     flags: &[(&str, String)],
@@ -190,7 +195,7 @@ mod tests {
 
     #[test]
     fn defaults_alone_are_valid() {
-        let resolved = resolve(None, env(&[]), &[]).expect("defaults");
+        let resolved = resolve_from(None, env(&[]), &[]).expect("defaults");
         assert!(resolved.origins.values().all(|origin| origin == "default"));
     }
 
@@ -199,14 +204,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("t.toml");
         std::fs::write(&path, "[server]\nlisten = \"127.0.0.1:1\"\n[query]\nmax_rows = 7\n").expect("write");
-        let from_file = resolve(Some(&path), env(&[]), &[]).expect("file");
+        let from_file = resolve_from(Some(&path), env(&[]), &[]).expect("file");
         assert_eq!(from_file.settings.server.listen.port(), 1);
         assert_eq!(from_file.settings.query.max_rows, 7);
         let all = env(&[("APP_ADDR", "127.0.0.1:2"), ("TENREC__SERVER__LISTEN", "127.0.0.1:3")]);
-        let from_env = resolve(Some(&path), all, &[]).expect("env");
+        let from_env = resolve_from(Some(&path), all, &[]).expect("env");
         assert_eq!(from_env.settings.server.listen.port(), 3);
         let flags = [("server.listen", "127.0.0.1:4".to_owned())];
-        let from_flag = resolve(Some(&path), env(&[("APP_ADDR", "127.0.0.1:2")]), &flags).expect("flag");
+        let from_flag = resolve_from(Some(&path), env(&[("APP_ADDR", "127.0.0.1:2")]), &flags).expect("flag");
         assert_eq!(from_flag.settings.server.listen.port(), 4);
         assert_eq!(from_flag.origins["server.listen"], "flag");
     }
@@ -219,7 +224,7 @@ mod tests {
             ("TENREC__CLOCK__FIXED", "noon"),
             ("TENREC__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, nonsense"),
         ]);
-        let text = resolve(None, all, &[]).err().expect("problems").to_string();
+        let text = resolve_from(None, all, &[]).err().expect("problems").to_string();
         for expected in ["server.listenn", "query.max_rows", "clock.fixed", "nonsense"] {
             assert!(text.contains(expected), "{expected} is missing in: {text}");
         }
@@ -227,8 +232,9 @@ mod tests {
 
     #[test]
     fn secrets_are_masked() {
-        let all = env(&[("POSTHOG_SIGNING_SECRET", "canary"), ("TENREC__BOOTSTRAP__PERSONAL_KEY", "phx_canary")]);
-        let resolved = resolve(None, all, &[]).expect("settings");
+        let all =
+            env(&[("POSTHOG_SIGNING_SECRET", "canary"), ("TENREC__BOOTSTRAP__PERSONAL_KEY", "phx_canary")]);
+        let resolved = resolve_from(None, all, &[]).expect("settings");
         assert!(!format!("{:?}", resolved.lines()).contains("canary"));
         assert_eq!(resolved.settings.server.signing_secret, "canary");
     }

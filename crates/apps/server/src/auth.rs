@@ -21,7 +21,11 @@ pub struct Permission {
 }
 
 /// The key of a request, from the header, else from the body or the query.
-pub fn find_key<'a>(headers: &'a HeaderMap, body: Option<&'a str>, query: Option<&'a str>) -> Option<&'a str> {
+pub fn find_key<'a>(
+    headers: &'a HeaderMap,
+    body: Option<&'a str>,
+    query: Option<&'a str>,
+) -> Option<&'a str> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
         let (scheme, key) = value.trim().split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())

@@ -33,10 +33,8 @@ pub async fn run(
     } else {
         NewKey::fixed(Kind::Personal, settings.personal_key.trim())?
     };
-    let made = FirstStart {
-        project_key: project.key.value().to_owned(),
-        personal_key: personal.value().to_owned(),
-    };
+    let made =
+        FirstStart { project_key: project.key.value().to_owned(), personal_key: personal.value().to_owned() };
     // The personal key goes first: a crash in between makes the next start a first start again, and a second
     // personal key does no harm, while a project without any key to read it would.
     match metastore.create_key(personal, Grant::all("first start"), clock.now()).await {

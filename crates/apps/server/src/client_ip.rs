@@ -108,7 +108,10 @@ mod tests {
 
     #[test]
     fn every_header_form_is_read() {
-        assert_eq!(decide("10.0.0.1", &[("forwarded", "for=\"[2001:db8::1]:80\";proto=http")]), "2001:db8::1");
+        assert_eq!(
+            decide("10.0.0.1", &[("forwarded", "for=\"[2001:db8::1]:80\";proto=http")]),
+            "2001:db8::1"
+        );
         assert_eq!(decide("10.0.0.1", &[("x-real-ip", "203.0.113.8:99")]), "203.0.113.8");
         assert_eq!(decide("10.0.0.1", &[("cf-connecting-ip", "203.0.113.9")]), "203.0.113.9");
         assert_eq!(decide("10.0.0.1", &[("cloudfront-viewer-address", "203.0.113.9:443")]), "203.0.113.9");

@@ -34,7 +34,11 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut st
     let graceful = GracefulShutdown::new();
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(bounds.header).max_buf_size(128 * 1024);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(bounds.header)).max_header_list_size(64 * 1024);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(bounds.header))
+        .max_header_list_size(64 * 1024);
     loop {
         let accepted = tokio::select! {
             biased;

@@ -93,8 +93,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body =
-            json!({"type": self.kind, "code": self.code, "detail": self.detail, "attr": self.attr});
+        let body = json!({"type": self.kind, "code": self.code, "detail": self.detail, "attr": self.attr});
         let mut response = (self.status, axum::Json(body)).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -52,9 +52,10 @@ async fn answer(app: &App, project: &str, request: Request) -> Result<String, Pr
     })?;
     let body: Result<Body, _> = serde_json::from_slice(&bytes);
     let in_body = body.as_ref().ok().and_then(|body| body.personal_api_key.as_deref());
-    let in_query = parts.uri.query().and_then(|query| {
-        query.split('&').find_map(|pair| pair.strip_prefix("personal_api_key="))
-    });
+    let in_query = parts
+        .uri
+        .query()
+        .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("personal_api_key=")));
     let key = auth::find_key(&parts.headers, in_body, in_query);
     let project = auth::project(app, project, key).await?;
     let permission = Permission { object: "query", access: Access::Read };
@@ -73,7 +74,9 @@ fn unwrap(node: Option<Node>) -> Result<Node, Problem> {
     }
     match node.kind.as_deref() {
         Some("HogQLQuery") if node.query.is_some() => Ok(node),
-        Some("HogQLQuery") => Err(Problem::invalid("required", "This field is required.", Some("query.query"))),
+        Some("HogQLQuery") => {
+            Err(Problem::invalid("required", "This field is required.", Some("query.query")))
+        }
         Some(kind) => {
             let detail = format!("Queries of kind {kind} are not supported yet. Ask with a HogQLQuery.");
             Err(Problem::invalid("not_implemented", &detail, Some("query.kind")))
@@ -84,8 +87,7 @@ fn unwrap(node: Option<Node>) -> Result<Node, Problem> {
 
 async fn ask_engine(app: &App, project: ProjectId, node: Node) -> Result<String, Problem> {
     let sql = node.query.unwrap_or_default();
-    let request =
-        query::Request { project, sql: sql.clone(), now: app.clock.now(), row_limit: node.limit };
+    let request = query::Request { project, sql: sql.clone(), now: app.clock.now(), row_limit: node.limit };
     let answer = app.engine.run(request).await.map_err(problem)?;
     Ok(tokio::task::block_in_place(|| query::answer::to_posthog_json(&answer, &sql)))
 }

@@ -19,9 +19,7 @@ pub async fn json(State(app): State<App>, Path(token): Path<String>, headers: He
 /// `GET /array/:token/config.js`.
 pub async fn script(State(app): State<App>, Path(token): Path<String>, headers: HeaderMap) -> Response {
     match options(&app, &token).await {
-        Ok(options) => {
-            cached("application/javascript", remote_config::config_js(&token, &options), &headers)
-        }
+        Ok(options) => cached("application/javascript", remote_config::config_js(&token, &options), &headers),
         Err(problem) => problem.into_response(),
     }
 }

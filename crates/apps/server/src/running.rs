@@ -95,7 +95,9 @@ impl Running {
         match tokio::time::timeout(LAST_COMMIT, self.pumped).await {
             Ok(Ok(Ok(()))) => {}
             Ok(ended) => return Err(pump_failure(ended)),
-            Err(_) => tracing::info!("the last commit takes longer than the shutdown may; the log keeps its events"),
+            Err(_) => {
+                tracing::info!("the last commit takes longer than the shutdown may; the log keeps its events")
+            }
         }
         self.parts.log.close().await?;
         Ok(())

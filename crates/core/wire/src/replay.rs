@@ -52,6 +52,9 @@ pub struct Recording<'a> {
     pub distinct_id_cut: bool,
     /// The snapshot items in the order they were sent, byte for byte.
     pub items: Vec<&'a RawValue>,
+    /// The events that brought the items, in order: uuid and number of items. A client that sends again may put the
+    /// same event beside others, so repeats are known by event, not by request.
+    pub events: Vec<(Uuid, usize)>,
 }
 
 /// Reads a replay body: one event, an array of them, or either in a `batch` or `data` wrapper.
@@ -106,8 +109,14 @@ pub fn recordings<'a>(request: &Request<'a>, received: &Received) -> Result<Vec<
             (None, _) => session_id.clone(),
         };
         let place = *places.entry((session_id.clone(), window_id.clone())).or_insert(groups.len());
+        let id = |timestamp| match event_id::read(event.uuid.as_deref()) {
+            Sent::Valid(uuid) => uuid,
+            Sent::Absent | Sent::Invalid => event_id::generate(received.seed, index, timestamp),
+        };
         if let Some(group) = groups.get_mut(place) {
-            group.items.extend(items?);
+            let items = items?;
+            group.events.push((id(group.timestamp), items.len()));
+            group.items.extend(items);
             continue;
         }
         let subject = Subject { event, properties: &properties, received, index, sent_at: request.sent_at };
@@ -120,11 +129,10 @@ pub fn recordings<'a>(request: &Request<'a>, received: &Received) -> Result<Vec<
             Some(_) => return Err(Rejection::InvalidCookieless),
         };
         let timestamp = subject.timestamp();
+        let (uuid, items) = (id(timestamp), items?);
         groups.push(Recording {
-            uuid: match event_id::read(event.uuid.as_deref()) {
-                Sent::Valid(uuid) => uuid,
-                Sent::Absent | Sent::Invalid => event_id::generate(received.seed, index, timestamp),
-            },
+            uuid,
+            events: vec![(uuid, items.len())],
             session_id,
             window_id,
             distinct_id,
@@ -138,7 +146,7 @@ pub fn recordings<'a>(request: &Request<'a>, received: &Received) -> Result<Vec<
                 .and_then(json::string)
                 .unwrap_or_else(|| lib_of(received.user_agent.as_deref())),
             lib_version: properties.lib_version.and_then(json::string),
-            items: items?,
+            items,
         });
     }
     Ok(groups)

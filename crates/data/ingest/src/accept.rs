@@ -84,7 +84,7 @@ impl Door {
     /// The refusal, with PostHog's text. `Retry` is the only one that sending the same again can help.
     pub async fn accept(&self, arrival: Arrival<'_>) -> Result<Receipt, Rejection> {
         let decoded = in_place(arrival.body.len(), || self.decode(&arrival))?;
-        let text = in_place(decoded.json.len(), || wire::json::clean(&decoded.json))?;
+        let text = in_place(decoded.json.len(), || wire::json::text(&decoded.json))?;
         let sent_at = decoded.form.sent_at.or(arrival.query.sent_at);
         let receipt = if arrival.route == Route::Replay {
             self.accept_replay(&arrival, sent_at, (&text, decoded.stored)).await?
@@ -221,7 +221,9 @@ impl Door {
         self.log.append(Payload::new(head.into(), body)).await.map(drop).map_err(|error| {
             tracing::warn!(%error, "the log did not take a request; the client was told to try again");
             match error.kind() {
-                eventlog::Kind::Invalid => Rejection::TooLarge("the request exceeds the log's record limit".into()),
+                eventlog::Kind::Invalid => {
+                    Rejection::TooLarge("the request exceeds the log's record limit".into())
+                }
                 _ => Rejection::Retry,
             }
         })
@@ -233,12 +235,7 @@ fn as_sent(arrival: &Arrival<'_>, stored: encoding::Codec) -> Option<Bytes> {
     (stored == encoding::Codec::Gzip).then(|| arrival.body.clone())
 }
 
-fn received(
-    arrival: &Arrival<'_>,
-    entry: &Entry,
-    token: String,
-    sent_at: Option<Timestamp>,
-) -> Received {
+fn received(arrival: &Arrival<'_>, entry: &Entry, token: String, sent_at: Option<Timestamp>) -> Received {
     Received {
         route: arrival.route,
         project: entry.project,
@@ -257,9 +254,5 @@ fn received(
 
 /// Runs CPU-bound work: where it is, when it is short, else after handing the thread's other tasks away.
 fn in_place<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
-    if bytes < BLOCKING_BYTES {
-        work()
-    } else {
-        tokio::task::block_in_place(work)
-    }
+    if bytes < BLOCKING_BYTES { work() } else { tokio::task::block_in_place(work) }
 }

@@ -77,10 +77,9 @@ pub fn unpack(codec: Codec, body: &[u8], budget: usize) -> Result<Cow<'_, [u8]>,
             let mut out = Vec::with_capacity(body.len().saturating_mul(4).min(budget));
             let decoder = zstd::stream::read::Decoder::with_buffer(body)
                 .map_err(|e| Error::because(Kind::Corrupt, "a zstd body in the log cannot be opened", e))?;
-            decoder
-                .take(budget as u64 + 1)
-                .read_to_end(&mut out)
-                .map_err(|e| Error::because(Kind::Corrupt, "a zstd body in the log does not decompress", e))?;
+            decoder.take(budget as u64 + 1).read_to_end(&mut out).map_err(|e| {
+                Error::because(Kind::Corrupt, "a zstd body in the log does not decompress", e)
+            })?;
             if out.len() > budget {
                 return Err(Error::new(Kind::Corrupt, "a body in the log is larger than its limit"));
             }

@@ -5,28 +5,16 @@
 //! ones they have.
 
 use crate::blocks::Unwritten;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use eventlog::{EventLog, Offset};
 use metastore::{Checkpoint, Metastore};
 use std::sync::Arc;
-use std::time::Duration;
-use table::Warehouse;
-
-/// Longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-
-/// Everything one commit makes durable.
-pub struct Commit {
-    /// State of the world up to this offset.
-    pub checkpoint: Checkpoint,
-    /// Replay blocks its rows point to.
-    pub blocks: Vec<Unwritten>,
-}
+use table::{Begun, Warehouse};
 
 /// Where it goes.
 #[derive(Clone)]
 pub struct Stores {
-    /// Read for release only.
+    /// Told what it may forget.
     pub log: Arc<dyn EventLog>,
     /// Persons, groups, definitions, the checkpoint.
     pub metastore: Arc<dyn Metastore>,
@@ -34,39 +22,48 @@ pub struct Stores {
     pub warehouse: Arc<Warehouse>,
 }
 
-impl Commit {
-    /// Commits, trying again for as long as a store is merely unavailable: the log keeps the events meanwhile.
-    ///
-    /// # Errors
-    /// What trying again cannot mend.
-    pub async fn run(self, stores: &Stores) -> Result<u64, Error> {
-        let offset = self.checkpoint.offset;
-        let mut pause = Duration::from_millis(100);
-        while let Err(error) = self.attempt(stores).await {
-            if !matches!(error.kind, Kind::Busy | Kind::Unavailable) {
-                return Err(error);
+/// What is not durable outside the log yet: the changes of each cut, oldest first, and the blocks rows point to.
+#[derive(Default)]
+pub struct Pending {
+    /// Written in order; the last one's offset is how far the commit goes.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Written before any row.
+    pub blocks: Vec<Unwritten>,
+}
+
+/// How a commit ended.
+pub enum Ended {
+    /// Everything is durable up to this offset.
+    Done(u64),
+    /// Something is not; what is left goes into the next commit.
+    Failed(Pending, Error),
+}
+
+impl Pending {
+    /// Writes everything. Every step may be repeated: files are replaced, rows already in a table are left out, and
+    /// checkpoints hold absolute values.
+    pub async fn write(mut self, rows: Begun, stores: &Stores) -> Ended {
+        match self.attempt(rows, stores).await {
+            Ok(offset) => {
+                telemetry::pump::checkpoint(offset);
+                Ended::Done(offset)
             }
-            telemetry::pump::stalled(error.part());
-            tracing::warn!(
-                error = %error.chain(),
-                retry_in = ?pause,
-                "cannot commit; events stay in the log and queries still see them"
-            );
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            Err(error) => Ended::Failed(self, error),
         }
-        telemetry::pump::checkpoint(offset);
-        Ok(offset)
     }
 
-    /// One attempt. Every step may be repeated.
-    async fn attempt(&self, stores: &Stores) -> Result<(), Error> {
-        let offset = self.checkpoint.offset;
-        for file in &self.blocks {
+    async fn attempt(&mut self, rows: Begun, stores: &Stores) -> Result<u64, Error> {
+        while let Some(file) = self.blocks.last() {
             file.write()?;
+            self.blocks.pop();
         }
-        stores.warehouse.commit(offset).await.map_err(Error::from_table)?;
-        stores.metastore.commit(self.checkpoint.clone()).await.map_err(Error::from_metastore)?;
-        stores.log.release(Offset(offset)).await.map_err(Error::from_log)
+        rows.finish().await.map_err(Error::from_table)?;
+        let mut offset = 0;
+        for checkpoint in &self.checkpoints {
+            offset = checkpoint.offset;
+            stores.metastore.commit(checkpoint.clone()).await.map_err(Error::from_metastore)?;
+        }
+        stores.log.release(Offset(offset)).await.map_err(Error::from_log)?;
+        Ok(offset)
     }
 }

@@ -52,8 +52,7 @@ pub struct Directory {
 impl Directory {
     /// Loads all projects.
     pub async fn open(metastore: Arc<dyn Metastore>, mode: TokenMode) -> Result<Self, Error> {
-        let directory =
-            Self { metastore, mode, known: ArcSwap::default(), creating: Mutex::new(()) };
+        let directory = Self { metastore, mode, known: ArcSwap::default(), creating: Mutex::new(()) };
         directory.reload().await?;
         Ok(directory)
     }
@@ -98,8 +97,7 @@ impl Directory {
             telemetry::capture::token_verdict("unknown");
             return Err(Rejection::UnknownToken);
         }
-        let key = NewKey::fixed(metastore::key::Kind::Project, token)
-            .map_err(|_| Rejection::UnknownToken)?;
+        let key = NewKey::fixed(metastore::key::Kind::Project, token).map_err(|_| Rejection::UnknownToken)?;
         let mut new = NewProject::generate(&format!("Project of {token}"), &mut rand::rng());
         new.key = key;
         let created = self.metastore.create_project(new, now).await;

@@ -26,8 +26,9 @@ pub struct Opened {
 pub fn open(bytes: &[u8]) -> Result<Opened, Error> {
     let record = record::decode(bytes)?;
     let json = bodies::unpack(record.codec, record.body, BUDGET)?;
-    let json = wire::json::clean(&json)
-        .map_err(|e| Error::because(Kind::Corrupt, "a body in the log is not the JSON that was accepted", e))?;
+    let json = wire::json::text(&json).map_err(|e| {
+        Error::because(Kind::Corrupt, "a body in the log is not the JSON that was accepted", e)
+    })?;
     Ok(Opened { json: json.into_owned(), received: record.received })
 }
 

@@ -1,15 +1,16 @@
 //! The one writer: reads the log in order, folds, keeps the tail fresh, commits.
 
 use crate::blocks::Blocks;
-use crate::commit::{Commit, Stores};
+use crate::commit::{Ended, Pending, Stores};
 use crate::directory::Directory;
 use crate::error::{Error, Kind};
 use crate::geo::Database;
 use crate::landing::{self, Opened};
+use crate::recordings::{self, Shelf};
 use crate::salts::Salts;
 use crate::seen::{self, Seen, Verdict, Window};
 use crate::working::Working;
-use crate::{letters, outcome, recordings};
+use crate::{letters, outcome};
 use event::{CapturedEvent, ProjectId, Received};
 use eventlog::{Offset, Record};
 use identity::EventRow;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use table::Rows;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Bytes of log read at once; also bounds how much work lies between two looks at the clock.
 const READ_BYTES: usize = 2 << 20;
@@ -27,6 +29,10 @@ const READ_BYTES: usize = 2 << 20;
 const WORKING_ENTRIES: usize = 200_000;
 /// Entries kept in memory after a commit, the last used ones.
 const KEPT_ENTRIES: usize = 50_000;
+
+/// First and longest pause between attempts to commit.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// How the pump works.
 #[derive(Clone, Debug)]
@@ -56,6 +62,11 @@ pub struct Pump {
     next: u64,
     committed: u64,
     due: Instant,
+    /// How long a failed commit waits for its next try; zero when the last one went well.
+    pause: Duration,
+    /// What a failed commit left over.
+    pending: Pending,
+    committing: Option<JoinHandle<Ended>>,
 }
 
 impl Pump {
@@ -97,6 +108,9 @@ impl Pump {
             next,
             committed: next,
             due,
+            pause: Duration::ZERO,
+            pending: Pending::default(),
+            committing: None,
         })
     }
 
@@ -117,7 +131,7 @@ impl Pump {
                 continue;
             }
             if stopping {
-                return self.commit().await;
+                return self.finish().await;
             }
             tokio::select! {
                 _ = durable.changed() => {}
@@ -195,11 +209,9 @@ impl Pump {
         }
         if landing::is_replay(received) {
             let entry = self.directory.project(received.project);
-            let done = self.stores.warehouse.committed_offset("session_replay_blocks");
-            if offset >= done
-                && let Err(rejection) =
-                    recordings::land(&opened, entry.as_deref(), offset, &mut self.blocks, &mut rows)
-            {
+            let fresh = offset >= self.stores.warehouse.committed_offset("session_replay_blocks");
+            let shelf = Shelf { blocks: &mut self.blocks, seen: &mut self.seen, offset, fresh };
+            if let Err(rejection) = recordings::land(&opened, entry.as_deref(), shelf, &mut rows)? {
                 letters::record(&opened, rejection.tag(), &mut rows);
             }
         }
@@ -227,7 +239,9 @@ impl Pump {
         let entry = self.directory.project(project);
         let rules = entry.as_ref().map(|entry| entry.rules.clone()).unwrap_or_default();
         let stores = self.stores.clone();
-        if let Some((drop, warning)) = self.salts.rewrite(&mut event, (project, entry.as_deref()), &*stores.metastore).await? {
+        if let Some((drop, warning)) =
+            self.salts.rewrite(&mut event, (project, entry.as_deref()), &*stores.metastore).await?
+        {
             telemetry::pump::dropped(drop.tag(), 1);
             self.seen.forget(key);
             rows.warnings.extend(warning);
@@ -268,40 +282,105 @@ impl Pump {
         Ok(())
     }
 
-    /// Commits when it is time, or when memory says so.
-    ///
-    /// Nothing is folded meanwhile: a commit takes every row of the tail, and all of them lie below its offset.
+    /// Starts a commit when it is time, or when memory says so; takes note of one that has ended.
     async fn commit_if_due(&mut self) -> Result<(), Error> {
+        if self.committing.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.settle().await?;
+        }
         let bytes = self.stores.warehouse.tail_bytes() + self.blocks.bytes();
         let entries: usize = self.projects.values().map(|working| working.state.len()).sum();
-        if Instant::now() < self.due && bytes < self.settings.bytes && entries < WORKING_ENTRIES {
+        let full = bytes >= self.settings.bytes || entries >= WORKING_ENTRIES;
+        if Instant::now() < self.due && (!full || !self.pause.is_zero()) {
             return Ok(());
         }
-        self.commit().await?;
-        for working in self.projects.values_mut() {
-            // Everything is in the metastore now, so nothing is lost by letting go of it.
-            working.state.forget(KEPT_ENTRIES);
+        if self.committing.is_some() {
+            // One commit at a time. Folding goes on beside it until twice the memory is used; then it waits, the log
+            // grows, and in the end the door says 503.
+            if bytes < 2 * self.settings.bytes && entries < 2 * WORKING_ENTRIES {
+                return Ok(());
+            }
+            self.settle().await?;
+            return Ok(());
+        }
+        self.begin().await?;
+        if entries >= WORKING_ENTRIES {
+            self.settle().await?;
+            for working in self.projects.values_mut().filter(|_| self.pause.is_zero()) {
+                // Everything is in the metastore now, so nothing is lost by letting go of it.
+                working.state.forget(KEPT_ENTRIES);
+            }
         }
         Ok(())
     }
 
-    async fn commit(&mut self) -> Result<(), Error> {
+    /// Takes what was folded since the last commit and writes it beside further folding.
+    async fn begin(&mut self) -> Result<(), Error> {
         self.due = Instant::now() + self.settings.every;
-        if self.next == self.committed {
+        if self.next == self.committed && self.pending.checkpoints.is_empty() {
             return Ok(());
         }
-        self.seen.cut(self.next)?;
+        let rows = match self.stores.warehouse.begin(self.next).await.map_err(Error::from_table) {
+            Ok(rows) => rows,
+            Err(error) => return self.put_off(error),
+        };
+        self.seen.cut(self.next, self.committed)?;
         let mut checkpoint = Checkpoint { offset: self.next, ..Checkpoint::default() };
         for (project, working) in &mut self.projects {
             let (changes, definitions) = working.take();
             checkpoint.projects.push((*project, changes));
             checkpoint.definitions.push((*project, definitions));
         }
-        let commit = Commit { checkpoint, blocks: self.blocks.cut() };
-        self.committed = commit.run(&self.stores).await?;
-        // The next commit is due after a pause, however long this one took.
-        self.due = Instant::now() + self.settings.every;
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.checkpoints.push(checkpoint);
+        pending.blocks.extend(self.blocks.cut());
+        let stores = self.stores.clone();
+        self.committing = Some(tokio::spawn(async move { pending.write(rows, &stores).await }));
         Ok(())
+    }
+
+    /// Waits for the commit that is under way.
+    async fn settle(&mut self) -> Result<(), Error> {
+        let Some(task) = self.committing.take() else { return Ok(()) };
+        let ended = task
+            .await
+            .map_err(|e| Error::because(Kind::Bug, "the commit task ended without an answer", e))?;
+        match ended {
+            Ended::Done(offset) => {
+                self.committed = offset;
+                self.pause = Duration::ZERO;
+                Ok(())
+            }
+            Ended::Failed(pending, error) => {
+                self.pending = pending;
+                self.put_off(error)
+            }
+        }
+    }
+
+    /// Tries again later what a store could not do now: the log keeps the events, queries still see the tail.
+    fn put_off(&mut self, error: Error) -> Result<(), Error> {
+        if !matches!(error.kind, Kind::Busy | Kind::Unavailable) {
+            return Err(error);
+        }
+        telemetry::pump::stalled(error.part());
+        self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        self.due = Instant::now() + self.pause;
+        tracing::warn!(error = %error.chain(), retry_in = ?self.pause, "cannot commit; events stay in the log");
+        Ok(())
+    }
+
+    /// Commits everything folded, or says why that is not possible now.
+    async fn finish(mut self) -> Result<(), Error> {
+        self.settle().await?;
+        self.begin().await?;
+        self.settle().await?;
+        if self.pause.is_zero() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Unavailable,
+            "the last commit failed; the log keeps its events for the next start",
+        ))
     }
 
     fn report_lag(&self) {

@@ -2,38 +2,84 @@
 
 use crate::blocks::Blocks;
 use crate::directory::Entry;
+use crate::error::Error;
 use crate::landing::Opened;
+use crate::seen::Seen;
 use event::{Rejection, Warning};
 use replay::{Console, Message, Origin, Summary, Writer};
 use table::{ReplayBlockRow, Rows};
 use wire::replay::Recording;
 
+/// Where recordings go, and how repeats are known.
+pub struct Shelf<'a> {
+    /// Blocks that wait for the next commit.
+    pub blocks: &'a mut Blocks,
+    /// What was seen lately.
+    pub seen: &'a mut Seen,
+    /// Log offset of the request.
+    pub offset: u64,
+    /// The table has no row of this request yet; otherwise only the memory for repeats is brought up to date.
+    pub fresh: bool,
+}
+
 /// Stores the recordings of one request and adds their rows.
 ///
 /// # Errors
-/// The rejection that the door would have answered; the record then goes to the dead letters.
+/// The rejection that the door would have answered; the record then goes to the dead letters. And a failing store.
 pub fn land(
     opened: &Opened,
     entry: Option<&Entry>,
-    offset: u64,
-    blocks: &mut Blocks,
+    shelf: Shelf<'_>,
     rows: &mut Rows,
-) -> Result<(), Rejection> {
+) -> Result<Result<(), Rejection>, Error> {
+    let request = match wire::replay::parse(&opened.json) {
+        Ok(request) => request,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let mut recordings = match wire::replay::recordings(&request, &opened.received) {
+        Ok(recordings) => recordings,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let received = &opened.received;
+    for recording in &mut recordings {
+        let mut items = std::mem::take(&mut recording.items).into_iter();
+        for (id, count) in &recording.events {
+            let sent: Vec<_> = items.by_ref().take(*count).collect();
+            if shelf.seen.note_recording(received.project, id, received.at)? {
+                recording.items.extend(sent);
+            } else {
+                telemetry::pump::duplicates(1);
+            }
+        }
+    }
+    recordings.retain(|recording| !recording.items.is_empty());
+    if shelf.fresh {
+        store(opened, entry, &recordings, shelf, rows);
+    }
+    Ok(Ok(()))
+}
+
+fn store(
+    opened: &Opened,
+    entry: Option<&Entry>,
+    recordings: &[Recording<'_>],
+    shelf: Shelf<'_>,
+    rows: &mut Rows,
+) {
     let received = &opened.received;
     if entry.is_some_and(|entry| !entry.settings.session_recording_opt_in) {
         telemetry::pump::dropped("session_recording_opted_out", 1);
-        return Ok(());
+        return;
     }
-    let request = wire::replay::parse(&opened.json)?;
-    let recordings = wire::replay::recordings(&request, received)?;
     let mut sessions: Vec<(&str, Vec<&Recording<'_>>)> = Vec::new();
-    for recording in &recordings {
+    for recording in recordings {
         match sessions.iter_mut().find(|(session, _)| *session == recording.session_id) {
             Some((_, windows)) => windows.push(recording),
             None => sessions.push((&recording.session_id, vec![recording])),
         }
         if recording.distinct_id_cut {
-            rows.warnings.push(Warning::new("distinct_id_truncated").with("distinctId", &*recording.distinct_id));
+            rows.warnings
+                .push(Warning::new("distinct_id_truncated").with("distinctId", &*recording.distinct_id));
         }
     }
     for (session, windows) in sessions {
@@ -55,11 +101,10 @@ pub fn land(
             }
         }
         if let Some(block) = writer.finish() {
-            let address = blocks.add(received.project, offset, &block.bytes);
+            let address = shelf.blocks.add(received.project, shelf.offset, &block.bytes);
             rows.replay_blocks.push(row(block.summary, address));
         }
     }
-    Ok(())
 }
 
 fn row(summary: Summary, address: crate::blocks::Address) -> ReplayBlockRow {

@@ -7,9 +7,10 @@
 use crate::error::{Error, Kind};
 use crate::seen_run::{Run, Span};
 use event::{CapturedEvent, ProjectId};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
 /// How long and how many events are remembered.
@@ -86,8 +87,20 @@ impl Seen {
 
     /// Notes an event and says whether it is new.
     pub fn note(&mut self, key: u128, event: &CapturedEvent) -> Result<Verdict, Error> {
-        let content = content(event);
-        self.newest = self.newest.max(event.received_at.as_microsecond());
+        self.note_content(key, content(event), event.received_at)
+    }
+
+    /// Notes one event of a replay request; true when it is new.
+    pub fn note_recording(&mut self, project: ProjectId, id: &Uuid, at: Timestamp) -> Result<bool, Error> {
+        let mut hash = Xxh3::new();
+        hash.update(b"recording");
+        hash.update(&project.0.to_le_bytes());
+        hash.update(id.as_bytes());
+        Ok(self.note_content(hash.digest128(), 0, at)? == Verdict::New)
+    }
+
+    fn note_content(&mut self, key: u128, content: u64, at: Timestamp) -> Result<Verdict, Error> {
+        self.newest = self.newest.max(at.as_microsecond());
         if let Some(known) = self.recent.get_mut(&key) {
             let changed = *known != content;
             *known = content;
@@ -108,13 +121,14 @@ impl Seen {
     }
 
     /// Writes what was noted up to log offset `to` as a run. Call before the checkpoint of `to` is written;
-    /// after a crash in between, [`Seen::open`] forgets the run again.
-    pub fn cut(&mut self, to: u64) -> Result<(), Error> {
+    /// after a crash in between, [`Seen::open`] forgets the run again. `checkpoint` is the last one written: only runs
+    /// below it are merged, so that forgetting takes nothing older along.
+    pub fn cut(&mut self, to: u64, checkpoint: u64) -> Result<(), Error> {
         if self.recent.is_empty() {
             self.recent_from = to;
             return Ok(());
         }
-        self.merge()?;
+        self.merge(checkpoint)?;
         let mut keys: Vec<u128> = self.recent.keys().copied().collect();
         keys.sort_unstable();
         let span = Span { from: self.recent_from, to, newest: self.newest };
@@ -125,14 +139,12 @@ impl Seen {
     }
 
     /// Merges the youngest runs while they are of similar size, so that their number stays logarithmic.
-    /// Called before a new run is added: every run here is covered by the last checkpoint.
-    fn merge(&mut self) -> Result<(), Error> {
+    fn merge(&mut self, checkpoint: u64) -> Result<(), Error> {
         while let [.., a, b] = self.runs.as_slice() {
-            if a.count > b.count * 2 {
+            if a.count > b.count * 2 || b.span.to > checkpoint {
                 break;
             }
-            let span =
-                Span { from: a.span.from, to: b.span.to, newest: a.span.newest.max(b.span.newest) };
+            let span = Span { from: a.span.from, to: b.span.to, newest: a.span.newest.max(b.span.newest) };
             let mut keys = a.keys()?;
             keys.extend(b.keys()?);
             keys.sort_unstable();
@@ -199,9 +211,7 @@ impl std::io::Write for HashWriter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
     use serde_json::{Map, json};
-    use uuid::Uuid;
 
     fn sent(id: u128, at: i64, k: i64) -> CapturedEvent {
         let mut properties = Map::new();
@@ -237,7 +247,7 @@ mod tests {
         assert_eq!(note(&mut seen, P, &sent(1, 0, 1)), Verdict::New);
         assert_eq!(note(&mut seen, P, &sent(1, 0, 1)), Verdict::Repeat);
         assert_eq!(note(&mut seen, P, &sent(1, 0, 2)), Verdict::Changed);
-        seen.cut(10).expect("cut");
+        seen.cut(10, 10).expect("cut");
         assert_eq!(note(&mut seen, P, &sent(1, 0, 2)), Verdict::Repeat);
         let mut seen = Seen::open(dir.path(), Window::default(), 10).expect("open");
         assert_eq!(note(&mut seen, P, &sent(1, 0, 1)), Verdict::Repeat);
@@ -260,9 +270,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
         note(&mut seen, P, &sent(1, 0, 1));
-        seen.cut(10).expect("cut");
+        seen.cut(10, 10).expect("cut");
         note(&mut seen, P, &sent(2, 0, 1));
-        seen.cut(20).expect("cut");
+        seen.cut(20, 20).expect("cut");
         let mut seen = Seen::open(dir.path(), Window::default(), 10).expect("open");
         assert_eq!(note(&mut seen, P, &sent(1, 0, 1)), Verdict::Repeat);
         assert_eq!(note(&mut seen, P, &sent(2, 0, 1)), Verdict::New);
@@ -274,7 +284,7 @@ mod tests {
         let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
         for i in 0..200_u64 {
             note(&mut seen, P, &sent(u128::from(i), 0, 1));
-            seen.cut(i + 1).expect("cut");
+            seen.cut(i + 1, i).expect("cut");
         }
         assert!(seen.runs.len() < 20, "{} runs", seen.runs.len());
         let mut seen = Seen::open(dir.path(), Window::default(), 200).expect("open");
@@ -290,11 +300,11 @@ mod tests {
         let mut seen = Seen::open(dir.path(), window, 0).expect("open");
         for i in 0..100_u64 {
             note(&mut seen, P, &sent(u128::from(i), 0, 1));
-            seen.cut(i + 1).expect("cut");
+            seen.cut(i + 1, i).expect("cut");
         }
         assert!(seen.runs.iter().map(|run| run.count).sum::<u64>() <= 64 + 50);
         note(&mut seen, P, &sent(1_000, 10_000, 1));
-        seen.cut(1_000).expect("cut");
+        seen.cut(1_000, 1_000).expect("cut");
         assert_eq!(seen.runs.len(), 1);
     }
 }

@@ -98,9 +98,7 @@ impl Run {
         {
             return Err(corrupt());
         }
-        let word = |at: usize| {
-            content[at..at + 8].try_into().map(u64::from_le_bytes).map_err(|_| corrupt())
-        };
+        let word = |at: usize| content[at..at + 8].try_into().map(u64::from_le_bytes).map_err(|_| corrupt());
         let (count, words) = (word(24)?, word(40)? as usize);
         if content.len() as u64 != HEADER as u64 + words as u64 * 8 + count * 16 || words == 0 {
             return Err(corrupt());

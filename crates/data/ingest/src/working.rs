@@ -41,10 +41,8 @@ impl Working {
             if needs == Needs::default() {
                 return Ok(());
             }
-            let loaded = metastore
-                .load_identity(self.state.project(), &needs)
-                .await
-                .map_err(Error::from_metastore)?;
+            let loaded =
+                metastore.load_identity(self.state.project(), &needs).await.map_err(Error::from_metastore)?;
             self.state.insert(loaded);
         }
         Ok(())

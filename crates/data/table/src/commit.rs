@@ -14,6 +14,8 @@ use iceberg::spec::DataFile;
 use iceberg::table::Table;
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
 use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
 
 /// Snapshot summary and table property holding the log offset a table covers: every record below it is in.
 pub(crate) const OFFSET_PROPERTY: &str = "tenrec.log-offset";
@@ -45,37 +47,38 @@ impl Summary {
     }
 }
 
-/// Puts rows of tables that were not swapped back into their tails, however the commit ends.
-struct Thaw<'a>(&'a Warehouse, u64);
+/// A commit that has taken its rows out of the tails. They stay visible; rows appended from now on belong to the next.
+///
+/// Dropping it unfinished puts the rows back.
+#[must_use = "nothing is written until the commit is finished"]
+pub struct Begun {
+    warehouse: Arc<Warehouse>,
+    positions: Vec<usize>,
+    offset: u64,
+    // Released after the rows are back, so that the next commit finds them.
+    _only: OwnedMutexGuard<()>,
+}
 
-impl Drop for Thaw<'_> {
+impl Drop for Begun {
     fn drop(&mut self) {
-        self.0.thaw(self.1);
+        self.warehouse.thaw(self.offset);
     }
 }
 
-impl Warehouse {
-    /// Makes every row appended so far durable in its table. `offset` is the first log offset not covered:
-    /// it must be above every appended record's.
-    ///
-    /// Tables are committed one after the other. A table that fails keeps its rows in the tail, visible, for
-    /// the next commit; the others go through. One commit runs at a time; appends may go on meanwhile.
+impl Begun {
+    /// Writes the files and moves the tables on, one after the other. A table that fails keeps its rows in the tail,
+    /// visible, for the next commit; the others go through.
     ///
     /// # Durability
-    /// When it returns Ok, all rows below `offset` survive a power cut.
+    /// When it returns Ok, all rows below the offset survive a power cut.
     ///
     /// # Errors
-    /// `Invalid` when rows at or above `offset` are in the tail; otherwise the first table's failure:
-    /// `Conflict` and `Unavailable` may be retried with the same or a greater offset.
-    pub async fn commit(&self, offset: u64) -> Result<Summary> {
-        let _only = self.committing.lock().await;
-        self.reconcile(false).await?;
-        let _thaw = Thaw(self, offset);
-        let positions = self.freeze(offset)?;
+    /// The first table's failure: after `Conflict` and `Unavailable` begin again, with the same or a greater offset.
+    pub async fn finish(self) -> Result<Summary> {
         let mut summary = Summary::default();
         let mut failure = None;
-        for position in positions {
-            match self.commit_table(position, offset).await {
+        for position in &self.positions {
+            match self.warehouse.commit_table(*position, self.offset).await {
                 Ok(committed) => summary.tables.push(committed),
                 Err(error) => {
                     tracing::warn!(%error, "a table could not be committed; its rows stay in memory");
@@ -84,6 +87,29 @@ impl Warehouse {
             }
         }
         failure.map_or(Ok(summary), Err)
+    }
+}
+
+impl Warehouse {
+    /// Takes every row appended so far out of the tails, to be made durable by [`Begun::finish`]. `offset` is the first
+    /// log offset not covered: it must be above every appended record's. Waits for a commit that is under way.
+    ///
+    /// # Errors
+    /// `Invalid` when rows at or above `offset` are in the tail; `Corrupt` or `Unavailable` when an earlier commit
+    /// ended unclear and the catalog does not tell how.
+    pub async fn begin(self: &Arc<Self>, offset: u64) -> Result<Begun> {
+        let only = self.committing.clone().lock_owned().await;
+        self.reconcile(false).await?;
+        let positions = self.freeze(offset)?;
+        Ok(Begun { warehouse: self.clone(), positions, offset, _only: only })
+    }
+
+    /// Begins and finishes a commit.
+    ///
+    /// # Errors
+    /// Those of [`Warehouse::begin`] and [`Begun::finish`].
+    pub async fn commit(self: &Arc<Self>, offset: u64) -> Result<Summary> {
+        self.begin(offset).await?.finish().await
     }
 
     /// Looks at the catalog for snapshots made by others since the tables were last loaded.

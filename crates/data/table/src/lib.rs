@@ -19,7 +19,7 @@ mod view;
 mod warehouse;
 mod write;
 
-pub use commit::Summary;
+pub use commit::{Begun, Summary};
 pub use error::{Error, Kind, Result};
 pub use plan::{DataFileRef, Plan, plan};
 pub use row::{DeadLetterRow, ReplayBlockRow, Rows};

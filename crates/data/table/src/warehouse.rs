@@ -52,7 +52,7 @@ struct State {
 /// The tables of one data folder. One per process and folder: it is the only writer.
 pub struct Warehouse {
     pub(crate) catalog: Arc<Embedded>,
-    pub(crate) committing: tokio::sync::Mutex<()>,
+    pub(crate) committing: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
     keys: (RandomState, RandomState),
 }
@@ -115,7 +115,7 @@ impl Warehouse {
         }
         Ok(Self {
             catalog: Arc::new(catalog),
-            committing: tokio::sync::Mutex::new(()),
+            committing: Arc::default(),
             state: Mutex::new(State { slots, view: None }),
             keys: (RandomState::new(), RandomState::new()),
         })

@@ -31,7 +31,7 @@ pub fn run(shared: &Shared, url: Option<&str>) -> anyhow::Result<()> {
 }
 
 fn check_settings(shared: &Shared) -> Finding {
-    match settings::resolve(shared.config.as_deref(), std::env::vars(), &[]) {
+    match settings::resolve(shared.config.as_deref(), &[]) {
         Ok(resolved) => {
             let changed = resolved.origins.values().filter(|origin| *origin != "default").count();
             Finding { what: "settings", good: true, text: format!("{changed} changed from their defaults") }
@@ -57,7 +57,7 @@ fn check_folder(shared: &Shared) -> Vec<Finding> {
 
 fn check_disk(shared: &Shared) -> Finding {
     let free = rustix::fs::statvfs(&shared.data).map(|stat| stat.f_bavail * stat.f_frsize);
-    let need = settings::resolve(shared.config.as_deref(), std::env::vars(), &[])
+    let need = settings::resolve(shared.config.as_deref(), &[])
         .map_or(0, |resolved| resolved.settings.log.min_free_bytes + resolved.settings.log.segment_bytes);
     match free {
         Ok(free) => Finding {

@@ -40,9 +40,9 @@ pub fn run(shared: &Shared, command: Keys) -> anyhow::Result<()> {
 }
 
 fn row(key: key::Credential) -> Vec<String> {
-    let projects = key.projects.map_or("all".to_owned(), |ids| {
-        ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-    });
+    let projects = key
+        .projects
+        .map_or("all".to_owned(), |ids| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     vec![
         key.id.to_string(),
         if key.kind == Kind::Personal { "personal" } else { "secret" }.to_owned(),

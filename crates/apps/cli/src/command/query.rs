@@ -74,7 +74,7 @@ fn ask_folder(shared: &Shared, question: &Query, sql: &str) -> anyhow::Result<An
         "there is no Tenrec data in {}: run `tenrec serve` first, or point --data or --url at it",
         shared.data.display()
     );
-    let resolved = settings::resolve(shared.config.as_deref(), std::env::vars(), &[])?;
+    let resolved = settings::resolve(shared.config.as_deref(), &[])?;
     let request = query::Request {
         project: ProjectId(question.project),
         sql: sql.to_owned(),

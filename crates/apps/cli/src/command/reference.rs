@@ -41,9 +41,10 @@ fn metrics() -> String {
 
 /// The default file is the reference: comments are the meanings.
 fn settings() -> String {
-    let mut text = "# Settings\n\nEvery key can be set in a TOML file (`--config`), as `TENREC__SECTION__KEY` in the \
+    let mut text =
+        "# Settings\n\nEvery key can be set in a TOML file (`--config`), as `TENREC__SECTION__KEY` in the \
                     environment, and some by a flag.\n"
-        .to_owned();
+            .to_owned();
     let mut meaning: Vec<&str> = Vec::new();
     for line in DEFAULT.lines().skip_while(|line| !line.starts_with('[')) {
         if let Some(comment) = line.strip_prefix("# ") {
@@ -66,8 +67,11 @@ fn commands() -> String {
     root.build();
     let mut pending = vec![root];
     while let Some(mut command) = pending.pop() {
-        let mut below: Vec<_> =
-            command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help").cloned().collect();
+        let mut below: Vec<_> = command
+            .get_subcommands()
+            .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+            .cloned()
+            .collect();
         below.reverse();
         let name = command.get_bin_name().unwrap_or("tenrec").to_owned();
         let help = command.render_long_help().to_string();
@@ -109,6 +113,8 @@ fn errors() -> String {
         let status = wire::answer::status(&rejection);
         text.push_str(&format!("| {status} | `{}` | {rejection} |\n", rejection.tag()));
     }
-    text.push_str("\nSDKs send again after 408 and 503, split a batch after 413, and drop events after 400 and 401.\n");
+    text.push_str(
+        "\nSDKs send again after 408 and 503, split a batch after 413, and drop events after 400 and 401.\n",
+    );
     text
 }

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 /// Starts the server and waits for SIGINT or SIGTERM.
 pub fn run(shared: &Shared, listen: Option<String>) -> anyhow::Result<()> {
     let flags: Vec<(&str, String)> = listen.map(|address| ("server.listen", address)).into_iter().collect();
-    let resolved = settings::resolve(shared.config.as_deref(), std::env::vars(), &flags)?;
+    let resolved = settings::resolve(shared.config.as_deref(), &flags)?;
     log_to_stderr(&resolved.settings)?;
     for note in &resolved.notes {
         tracing::warn!("{note}");

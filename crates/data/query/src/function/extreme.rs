@@ -26,7 +26,7 @@ struct Extreme {
 
 /// `min` or `max` over properties.
 pub(super) fn of(greatest: bool) -> AggregateUDF {
-    AggregateUDF::from(Extreme { greatest, signature: Signature::string(1, Volatility::Immutable) })
+    AggregateUDF::from(Extreme { greatest, signature: Signature::any(1, Volatility::Immutable) })
 }
 
 impl AggregateUDFImpl for Extreme {

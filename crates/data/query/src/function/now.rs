@@ -4,7 +4,8 @@ use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::{
     common::{Result, ScalarValue},
     logical_expr::{
-        ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+        ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+        Volatility,
         simplify::{ExprSimplifyResult, SimplifyContext},
     },
 };
@@ -24,7 +25,7 @@ pub(crate) fn at(at: Timestamp) -> ScalarUDF {
     ScalarUDF::from(Now {
         micros: at.as_microsecond(),
         aliases: vec!["current_timestamp".to_owned(), "now64".to_owned()],
-        signature: Signature::variadic_any(Volatility::Stable),
+        signature: Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::Any(1)], Volatility::Stable),
     })
 }
 

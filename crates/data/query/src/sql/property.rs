@@ -9,7 +9,8 @@ use std::{collections::HashSet, ops::ControlFlow};
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    Select, SelectItem, Subscript, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Subscript, TableFactor, UnaryOperator, Value,
+    VisitMut, VisitorMut,
 };
 
 use super::build::{bare_name, call, text};
@@ -71,6 +72,11 @@ struct Naming(Access);
 impl VisitorMut for Naming {
     type Break = ();
 
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        Self::order(query);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         let mut taken = HashSet::new();
         for item in &mut select.projection {
@@ -83,6 +89,23 @@ impl VisitorMut for Naming {
             }
         }
         ControlFlow::Continue(())
+    }
+}
+
+impl Naming {
+    /// `SELECT DISTINCT properties.x ... ORDER BY properties.x`: the order names the column it repeats.
+    fn order(query: &mut Query) {
+        let SetExpr::Select(select) = query.body.as_ref() else { return };
+        let Some(OrderBy { kind: OrderByKind::Expressions(order), .. }) = &mut query.order_by else { return };
+        if select.distinct.is_none() {
+            return;
+        }
+        for item in &select.projection {
+            let SelectItem::ExprWithAlias { expr, alias } = item else { continue };
+            for sort in order.iter_mut().filter(|sort| sort.expr == *expr) {
+                sort.expr = Expr::Identifier(alias.clone());
+            }
+        }
     }
 }
 

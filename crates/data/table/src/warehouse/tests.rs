@@ -9,8 +9,8 @@ use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-async fn open(folder: &Path) -> Warehouse {
-    Warehouse::open(Settings { dir: folder.to_owned() }).await.unwrap()
+async fn open(folder: &Path) -> Arc<Warehouse> {
+    Arc::new(Warehouse::open(Settings { dir: folder.to_owned() }).await.unwrap())
 }
 
 fn record(first: u64, count: u64) -> Rows {
@@ -187,7 +187,7 @@ async fn a_crash_before_the_swap_loses_and_doubles_nothing() {
     warehouse.append(2, &record(6, 1)).unwrap();
     warehouse.commit(3).await.unwrap();
     assert_eq!(events(&warehouse).await, uuids(0..7));
-    assert_eq!(events(&open(folder.path()).await).await, uuids(0..7));
+    assert_eq!(events(&*open(folder.path()).await).await, uuids(0..7));
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn an_abandoned_commit_is_settled_by_the_next() {
     assert_eq!(events(&warehouse).await, uuids(0..6));
     warehouse.commit(2).await.unwrap();
     assert_eq!(events(&warehouse).await, uuids(0..6));
-    assert_eq!(events(&open(folder.path()).await).await, uuids(0..6));
+    assert_eq!(events(&*open(folder.path()).await).await, uuids(0..6));
 }
 
 #[tokio::test]
@@ -254,7 +254,7 @@ async fn the_later_copy_of_a_fresh_duplicate_wins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_see_every_row_once_while_commits_run() {
     let folder = tempfile::tempdir().unwrap();
-    let warehouse = Arc::new(open(folder.path()).await);
+    let warehouse = open(folder.path()).await;
     let done = Arc::new(AtomicBool::new(false));
     let reader = tokio::spawn({
         let (warehouse, done) = (warehouse.clone(), done.clone());

@@ -1,7 +1,9 @@
 //! An answer that came as JSON, as typed columns again, so that every format can be written from it.
 
 use anyhow::{Context, ensure};
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use jiff::Timestamp;
@@ -21,7 +23,12 @@ pub fn from_json(body: &Value) -> anyhow::Result<Answer> {
     };
     let (columns, types) = (texts("columns")?, texts("types")?);
     let rows = body["results"].as_array().context("the answer has no results")?;
-    ensure!(columns.len() == types.len(), "the answer has {} columns and {} types", columns.len(), types.len());
+    ensure!(
+        columns.len() == types.len(),
+        "the answer has {} columns and {} types",
+        columns.len(),
+        types.len()
+    );
     let mut fields = Vec::new();
     let mut arrays = Vec::new();
     for (index, (name, kind)) in columns.iter().zip(&types).enumerate() {
