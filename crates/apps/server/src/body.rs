@@ -84,10 +84,10 @@ mod tests {
         assert_eq!(collect(pieces(&[50, 51, 500, 500]), 100, PAUSE).await, Err(Fault::TooLarge(100)));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_stalled_body_times_out() {
         let stalled = futures::stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"x")) })
             .chain(futures::stream::pending());
-        assert_eq!(collect(Body::from_stream(stalled), 100, PAUSE).await, Err(Fault::Timeout(1)));
+        assert_eq!(collect(Body::from_stream(stalled), 100, Duration::from_millis(20)).await, Err(Fault::Timeout(1)));
     }
 }

@@ -63,7 +63,7 @@ async fn accept(app: &App, request: Request, route: Route) -> Result<Vec<v1::Ver
     let secret = &app.settings.server.signing_secret;
     if !secret.is_empty() {
         signature::verify(secret.as_bytes(), &parts.headers, &bytes)
-            .map_err(|fault| v1::Error::InvalidHeaderValue(fault.to_string()))?;
+            .map_err(|fault| v1::Error::InvalidSignature(fault.to_string()))?;
     }
     app.door.accept_v1(arrive::describe(app, &parts, route, bytes), &head).await
 }

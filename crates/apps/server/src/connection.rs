@@ -8,6 +8,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -48,7 +49,10 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut st
         let Some((stream, peer, slot)) = accepted else { continue };
         let _ = stream.set_nodelay(true);
         let router = router.clone();
+        let begun = Arc::new(AtomicBool::new(false));
+        let silent = silent(begun.clone(), bounds.header);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            begun.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(Peer(peer));
             router.clone().oneshot(request.map(axum::body::Body::new))
         });
@@ -56,12 +60,24 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut st
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             // A broken connection is the client's affair; requests have been answered or not by then.
-            let _ = watched.await;
+            tokio::select! {
+                _ = watched => {}
+                () = silent => {}
+            }
             drop(slot);
         });
     }
     drop(listener);
     let _ = tokio::time::timeout(bounds.drain, graceful.shutdown()).await;
+}
+
+/// Completes when no request has begun in time. Hyper's own timeout starts only once it knows the protocol, and a
+/// client that sends nothing, or half of a preface, would hold its slot for ever.
+async fn silent(begun: Arc<AtomicBool>, patience: Duration) {
+    tokio::time::sleep(patience).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Takes one connection once a slot is free; `None` when the system refused to give one (out of descriptors).

@@ -5,6 +5,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
+/// Every path that is in no table of routes.
+pub async fn nothing_here() -> StatusCode {
+    StatusCode::NOT_FOUND
+}
+
 /// `GET /`: what PostHog's capture answers there.
 pub async fn root() -> &'static str {
     "capture"

@@ -37,7 +37,8 @@ fn cors() -> CorsLayer {
         .max_age(PREFLIGHT)
 }
 
-/// Answers 500 when a handler panics; the process and the connection go on.
+/// Answers 500 when a handler panics; the process and the connection go on. Goes inside of CORS, so that a browser can
+/// read the 500.
 pub fn catch_panics() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Response> {
     CatchPanicLayer::custom(panicked as fn(Box<dyn Any + Send>) -> Response)
 }

@@ -12,7 +12,6 @@ pub fn router(app: &App) -> Router {
     let prefix = app.settings.server.path_prefix.clone();
     let inner = routes
         .layer(axum::middleware::from_fn(layer::measure))
-        .layer(layer::catch_panics())
         .layer(DefaultBodyLimit::disable())
         .with_state(app.clone());
     layer::rewrite_paths(inner, prefix)
@@ -43,6 +42,9 @@ fn v0() -> Router<App> {
         .route("/api/web_experiments", get(remote_config::no_web_experiments))
         .route("/api/early_access_features", get(remote_config::no_early_access_features))
         .route("/api/product_tours", get(remote_config::no_product_tours))
+        // A browser can read a 404 only when it carries CORS headers, too.
+        .fallback(health::nothing_here)
+        .layer(layer::catch_panics())
         .layer(layer::cors_v0())
 }
 
@@ -51,6 +53,7 @@ fn v1() -> Router<App> {
     Router::new()
         .route("/i/v1/analytics/events", post(capture_v1::events))
         .route("/i/v1/ai/events", post(capture_v1::ai_events))
+        .layer(layer::catch_panics())
         .layer(layer::cors_v1())
 }
 
@@ -59,6 +62,7 @@ fn private() -> Router<App> {
     Router::new()
         .route("/api/projects/{project}/query", post(question::ask))
         .route("/api/environments/{project}/query", post(question::ask))
+        .layer(layer::catch_panics())
         .layer(layer::cors_v0())
 }
 
@@ -74,4 +78,5 @@ fn operations() -> Router<App> {
         .route("/_health", get(health::readiness))
         .route("/healthz", get(health::readiness))
         .route("/metrics", get(health::metrics))
+        .layer(layer::catch_panics())
 }

@@ -210,10 +210,9 @@ impl Settings {
         ] {
             check(value > 0, format!("{key}: must be greater than 0"));
         }
-        check(
-            self.log.segment_bytes >= 2 * self.capture.max_decompressed_bytes as u64 / 4,
-            "log.segment_bytes: must be at least half of capture.max_decompressed_bytes".into(),
-        );
+        if let Err(error) = crate::start::log_settings(self).check() {
+            found.push(error.to_string());
+        }
         found
     }
 }

@@ -103,7 +103,8 @@ pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Eng
     Ok(query::Engine::new(warehouse, query_limits(settings, &data))?)
 }
 
-fn log_settings(settings: &Settings) -> eventlog::Settings {
+/// The log's part of the settings.
+pub(crate) fn log_settings(settings: &Settings) -> eventlog::Settings {
     let log = &settings.log;
     // A record is a request: as large as the largest body may be before or after decompression.
     let record = settings.capture.max_decompressed_bytes.max(settings.capture.max_replay_body_bytes) as u64;

@@ -164,17 +164,16 @@ impl Door {
         received.sdk.clone_from(&head.sdk);
         received.limits = Some(self.bounds.events);
         telemetry::capture::events_received(batch.events.len() as u64);
-        let mut verdicts = v1::verdicts(&batch, &received, &self.bounds.events);
+        let verdicts = v1::verdicts(&batch, &received, &self.bounds.events);
         let accepted = verdicts.iter().filter(|verdict| verdict.is_accepted()).count();
         if accepted == 0 {
             return Ok(verdicts);
         }
         let as_sent = head.encoding == Some(v1::Encoding::Gzip);
         let as_sent = as_sent.then(|| arrival.body.clone());
-        match self.store(&received, as_sent, text.as_bytes()).await {
-            Ok(()) => telemetry::capture::events_ingested(accepted as u64),
-            Err(_) => v1::not_persisted(&mut verdicts),
-        }
+        // One record holds all events of the request, so none is stored without the others.
+        self.store(&received, as_sent, text.as_bytes()).await?;
+        telemetry::capture::events_ingested(accepted as u64);
         Ok(verdicts)
     }
 

@@ -16,6 +16,9 @@ pub enum Error {
     /// The key cannot be a project key, or no project has it; holds the reason.
     #[error("the project API key is not valid: {0}")]
     InvalidApiToken(String),
+    /// The request is not signed as the server asks; holds the reason.
+    #[error("the request signature is not valid: {0}")]
+    InvalidSignature(String),
     /// Required headers are absent; holds all their names.
     #[error("required headers are missing: {}", .0.join(", "))]
     MissingRequiredHeaders(Vec<&'static str>),
@@ -89,7 +92,7 @@ impl Error {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::MissingAuthorization | Self::InvalidApiToken(_) => 401,
+            Self::MissingAuthorization | Self::InvalidApiToken(_) | Self::InvalidSignature(_) => 401,
             Self::BillingLimitExceeded => 402,
             Self::BodyReadTimeout(_) | Self::RequestTimeout => 408,
             Self::PayloadTooLarge(_) => 413,
@@ -107,6 +110,7 @@ impl Error {
         match self {
             Self::MissingAuthorization => "missing_authorization",
             Self::InvalidApiToken(_) => "invalid_api_token",
+            Self::InvalidSignature(_) => "invalid_signature",
             Self::MissingRequiredHeaders(_) => "missing_required_headers",
             Self::InvalidHeaderValue(_) => "invalid_header_value",
             Self::UnsupportedContentType(_) => "unsupported_content_type",

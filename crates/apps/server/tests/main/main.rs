@@ -1,0 +1,15 @@
+//! The server as its clients see it: a real one per test, over TCP.
+
+mod auth;
+mod capture;
+mod case;
+mod client;
+mod cors;
+mod durable;
+mod enrich;
+mod identity;
+mod limits;
+mod operations;
+mod recorded;
+mod signature;
+mod world;
