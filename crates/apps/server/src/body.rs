@@ -88,6 +88,9 @@ mod tests {
     async fn a_stalled_body_times_out() {
         let stalled = futures::stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"x")) })
             .chain(futures::stream::pending());
-        assert_eq!(collect(Body::from_stream(stalled), 100, Duration::from_millis(20)).await, Err(Fault::Timeout(1)));
+        assert_eq!(
+            collect(Body::from_stream(stalled), 100, Duration::from_millis(20)).await,
+            Err(Fault::Timeout(1))
+        );
     }
 }

@@ -20,6 +20,9 @@ use tokio::sync::OwnedMutexGuard;
 /// Snapshot summary and table property holding the log offset a table covers: every record below it is in.
 pub(crate) const OFFSET_PROPERTY: &str = "tenrec.log-offset";
 
+/// Snapshots a table keeps for time travel; at twice as many the older half expires.
+const SNAPSHOTS_KEPT: usize = if cfg!(test) { 4 } else { 100 };
+
 /// What a commit did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -175,6 +178,44 @@ impl Warehouse {
         let transaction = append.apply(transaction)?;
         let properties = transaction.update_table_properties().set(OFFSET_PROPERTY.to_owned(), offset);
         let transaction = properties.apply(transaction)?;
-        transaction.commit(self.catalog.as_ref()).await
+        let now = transaction.commit(self.catalog.as_ref()).await?;
+        Ok(self.expire(now).await)
+    }
+
+    /// Lets old snapshots go when there are many, however young they are: what counts is that the metadata file, which
+    /// every commit writes anew, stays small. A failure is tried again by the next commit.
+    async fn expire(&self, table: Table) -> Table {
+        if table.metadata().snapshots().len() < 2 * SNAPSHOTS_KEPT {
+            return table;
+        }
+        let transaction = Transaction::new(&table);
+        let action =
+            transaction.expire_snapshots().expire_older_than_ms(i64::MAX).retain_last(SNAPSHOTS_KEPT);
+        let expired = match action.apply(transaction) {
+            Ok(transaction) => transaction.commit(self.catalog.as_ref()).await,
+            Err(error) => Err(error),
+        };
+        match expired {
+            Ok(now) => {
+                forget_expired(&table, &now).await;
+                now
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot expire old snapshots; trying again with the next commit");
+                table
+            }
+        }
+    }
+}
+
+/// Deletes the manifest lists of snapshots that expired. Their manifests and data files belong to later snapshots too,
+/// because rows are only ever appended. A list that cannot be deleted is an orphan, not an error.
+async fn forget_expired(before: &Table, now: &Table) {
+    for snapshot in before.metadata().snapshots() {
+        if now.metadata().snapshot_by_id(snapshot.snapshot_id()).is_none()
+            && let Err(error) = now.file_io().delete(snapshot.manifest_list()).await
+        {
+            tracing::warn!(%error, "cannot delete the manifest list of an expired snapshot");
+        }
     }
 }

@@ -108,7 +108,12 @@ fn current_is_the_project_of_the_key() {
             assert_eq!(answer.json()["results"], json!([[rows]]), "{key}: {}", answer.text());
         }
     }
-    refused(&ask(&world, "/api/projects/@current/query/", None), 401, "authentication_error", "not_authenticated");
+    refused(
+        &ask(&world, "/api/projects/@current/query/", None),
+        401,
+        "authentication_error",
+        "not_authenticated",
+    );
 }
 
 #[test]
@@ -124,7 +129,13 @@ fn faults_of_a_question_name_their_place() {
     assert_eq!(refused(&send("{}".into()), 400, kind, "required")["attr"], "query");
     let trends = json!({"query": {"kind": "TrendsQuery"}}).to_string();
     assert_eq!(refused(&send(trends), 400, kind, "not_implemented")["attr"], "query.kind");
-    for text in ["SELEC 1", "SELECT nothing FROM events", "SELECT 1 FROM nowhere", "DROP TABLE events", "SELECT 1; SELECT 2"] {
+    for text in [
+        "SELEC 1",
+        "SELECT nothing FROM events",
+        "SELECT 1 FROM nowhere",
+        "DROP TABLE events",
+        "SELECT 1; SELECT 2",
+    ] {
         let answer = send(sql(text));
         assert_eq!(answer.status, 400, "{text}: {}", answer.text());
         assert_eq!(answer.json()["type"], kind, "{text}: {}", answer.text());

@@ -90,9 +90,11 @@ fn replay(place_wanted: Place) -> usize {
     let turns: Vec<Turn> = cases
         .into_iter()
         .enumerate()
-        .map(|(index, case)| match case.has_fixed_key() {
-            true => Turn { case, token: TOKEN.to_owned(), project: 1 },
-            false => Turn { case, token: key(index), project: projects[index] },
+        .map(|(index, case)| match (case.needs("open"), case.has_fixed_key()) {
+            // An unknown key makes the project after all others.
+            (true, _) => Turn { case, token: TOKEN.to_owned(), project: projects[index] + 1 },
+            (_, true) => Turn { case, token: TOKEN.to_owned(), project: 1 },
+            _ => Turn { case, token: key(index), project: projects[index] },
         })
         .collect();
     let world = folder.start(settings);
@@ -128,10 +130,9 @@ fn run(world: World, place: Place, turns: &[Turn]) -> Vec<String> {
     for turn in turns.iter() {
         let expect = &turn.case.expect;
         if turn.project != 1 && expect.events.is_some() {
-            let project = if turn.case.needs("open") { opened(&world, turns) } else { turn.project };
-            let found = recorded::events(&world, project, &mut HashSet::new());
+            let found = recorded::events(&world, turn.project, &mut HashSet::new());
             complain(turn, recorded::check_events(&turn.case, &turn.token, found));
-            complain(turn, recorded::check_warnings(&turn.case, &world, project));
+            complain(turn, recorded::check_warnings(&turn.case, &world, turn.project));
         }
         if turn.case.persons.is_some() {
             let found = world.ask(turn.project, "SELECT id FROM persons LIMIT 10");
@@ -152,11 +153,6 @@ fn run(world: World, place: Place, turns: &[Turn]) -> Vec<String> {
         complain(turn, recorded::check_recordings(&turn.case, &turn.token, &rows));
     }
     wrong
-}
-
-/// The project that an unknown key made: the one after all others.
-fn opened(_world: &World, turns: &[Turn]) -> i64 {
-    turns.iter().map(|turn| turn.project).max().unwrap_or(2) + 1
 }
 
 fn exchange(world: &World, turn: &Turn, request: &Request) -> Result<Answer, String> {

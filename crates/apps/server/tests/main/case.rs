@@ -82,13 +82,11 @@ pub fn bind_value(value: &Value, token: &str) -> Value {
 }
 
 impl Case {
-    /// Whether the bytes of the request contain the key of project 1.
+    /// Whether the key cannot be chosen: bytes that are encoded contain the one of project 1, or there is none.
     pub fn has_fixed_key(&self) -> bool {
-        let encoded = matches!(self.request.body, Some(Body::Base64(_)));
-        let named = |text: &str| text.contains(crate::world::TOKEN);
-        (encoded && !self.request.headers.contains_key("authorization"))
-            || named(&self.request.path)
-            || matches!(&self.request.body, Some(Body::Text(text)) if named(text))
+        let (one, other) = (self.request("phc_1"), self.request("phc_2"));
+        let named = self.request.path.contains(crate::world::TOKEN);
+        named || (one.path, one.headers, one.body) == (other.path, other.headers, other.body)
     }
 
     pub fn needs(&self, need: &str) -> bool {

@@ -70,9 +70,13 @@ fn a_full_log_can_be_read_by_browsers() {
 #[test]
 fn preflights_are_answered_everywhere() {
     let world = World::plain();
-    for (path, methods) in [("/e/", "GET,POST,OPTIONS"), ("/s", "GET,POST,OPTIONS"), ("/nowhere", "GET,POST,OPTIONS"),
-        ("/i/v1/analytics/events", "POST,OPTIONS"), ("/ingest/batch/", "GET,POST,OPTIONS")]
-    {
+    for (path, methods) in [
+        ("/e/", "GET,POST,OPTIONS"),
+        ("/s", "GET,POST,OPTIONS"),
+        ("/nowhere", "GET,POST,OPTIONS"),
+        ("/i/v1/analytics/events", "POST,OPTIONS"),
+        ("/ingest/batch/", "GET,POST,OPTIONS"),
+    ] {
         let request = Request::new("OPTIONS", path)
             .with("access-control-request-method", "POST")
             .with("access-control-request-headers", "content-type,x-custom");

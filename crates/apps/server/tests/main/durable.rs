@@ -76,12 +76,9 @@ fn what_makes_an_event_the_same() {
     assert_eq!(world.send(&Request::json("/i/v0/e/", single)).status, 200);
     world.fence();
     assert_eq!(counts(&world).0, 1);
-    for (key, value) in [
-        ("event", "f"),
-        ("distinct_id", "other"),
-        ("uuid", &id(2)),
-        ("timestamp", "2026-11-19T11:00:00Z"),
-    ] {
+    for (key, value) in
+        [("event", "f"), ("distinct_id", "other"), ("uuid", &id(2)), ("timestamp", "2026-11-19T11:00:00Z")]
+    {
         world.batch(&json!([changed(key, value)]));
     }
     world.fence();

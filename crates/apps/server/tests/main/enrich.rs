@@ -13,7 +13,10 @@ fn properties_of(world: &World, distinct_id: &str) -> Map<String, Value> {
 }
 
 fn event(distinct_id: &str, properties: Value) -> Request {
-    Request::json("/e/", json!({"api_key": TOKEN, "event": "e", "distinct_id": distinct_id, "properties": properties}))
+    Request::json(
+        "/e/",
+        json!({"api_key": TOKEN, "event": "e", "distinct_id": distinct_id, "properties": properties}),
+    )
 }
 
 /// As Cloudflare sends it.
@@ -63,7 +66,8 @@ fn a_stranger_is_not_believed() {
     world.fence();
     let seen = properties_of(&world, "seen");
     assert_eq!(seen.get("$ip"), Some(&json!("127.0.0.1")));
-    let placed: Vec<&String> = seen.keys().filter(|key| key.starts_with("$geoip") || key.starts_with("cf_")).collect();
+    let placed: Vec<&String> =
+        seen.keys().filter(|key| key.starts_with("$geoip") || key.starts_with("cf_")).collect();
     assert!(placed.is_empty(), "{placed:?}");
 }
 

@@ -178,10 +178,8 @@ fn observe(world: &World, project: i64) -> Vec<(&'static str, Value)> {
 }
 
 fn persons(world: &World, project: i64, mappings: &BTreeMap<&str, &Vec<Value>>) -> Value {
-    let rows = world.ask(
-        project,
-        "SELECT id, is_identified, created_at, properties FROM persons_current LIMIT 1000",
-    );
+    let rows = world
+        .ask(project, "SELECT id, is_identified, created_at, properties FROM persons_current LIMIT 1000");
     let mut persons: Vec<Value> = rows
         .iter()
         .map(|row| {

@@ -80,7 +80,8 @@ fn a_body_above_the_limit_leaves_the_connection_usable() {
         let mut connection = world.connect();
         for length in [limit + 1, limit + limit / 2] {
             request.body = Some(vec![b' '; length]);
-            let answer = connection.send(&request).unwrap_or_else(|e| panic!("{} {length}: {e}", request.path));
+            let answer =
+                connection.send(&request).unwrap_or_else(|e| panic!("{} {length}: {e}", request.path));
             assert_eq!(answer.status, 413, "{} {length}: {}", request.path, answer.text());
             let next = connection.send(&Request::json("/e/", event()));
             assert_eq!(next.expect("the connection goes on").status, 200, "{} {length}", request.path);
@@ -124,8 +125,12 @@ fn bombs_stay_small() {
     let before = peak();
     let v1 = crate::signature::v1("/i/v1/analytics/events", "0199f2a1-7a54-7b3c-9d2e-000000000001");
     let v1 = Request { body: Some(bomb.clone()), ..v1.with("content-encoding", "gzip") };
-    let requests =
-        [Request::post("/e/", bomb.clone()), Request::post("/batch/", nested), Request::post("/s/", bomb), v1];
+    let requests = [
+        Request::post("/e/", bomb.clone()),
+        Request::post("/batch/", nested),
+        Request::post("/s/", bomb),
+        v1,
+    ];
     std::thread::scope(|scope| {
         for request in &requests {
             let world = &world;
@@ -147,7 +152,11 @@ fn more_connections_than_slots_wait_for_their_turn() {
     assert_eq!(second.send(&Request::json("/e/", event())).expect("answered").status, 200);
     let address = world.address;
     let waiting = std::thread::spawn(move || {
-        Connection::open(address).expect("queued").send(&Request::json("/e/", event())).expect("answered").status
+        Connection::open(address)
+            .expect("queued")
+            .send(&Request::json("/e/", event()))
+            .expect("answered")
+            .status
     });
     drop(first);
     assert_eq!(waiting.join().expect("no panic"), 200);

@@ -11,5 +11,6 @@ mod identity;
 mod limits;
 mod operations;
 mod recorded;
+mod rules;
 mod signature;
 mod world;

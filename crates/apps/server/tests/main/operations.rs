@@ -34,10 +34,12 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
     let log: Arc<dyn eventlog::EventLog> =
         Arc::new(eventlog::Segments::open(&folder::log(dir), log_settings).expect("a log"));
     let metastore: Arc<dyn metastore::Metastore> = Arc::new(folder_of.metastore());
-    let directory = ingest::Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await.expect("keys");
+    let directory =
+        ingest::Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await.expect("keys");
     let directory = Arc::new(directory);
     let warehouse = table::Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("tables");
-    let bounds = ingest::accept::Bounds { decompressed: 1 << 20, events: event::event_size::Limits::default() };
+    let bounds =
+        ingest::accept::Bounds { decompressed: 1 << 20, events: event::event_size::Limits::default() };
     App {
         door: ingest::Door::new(log, directory.clone(), bounds),
         trusted: Arc::new([]),
@@ -76,7 +78,9 @@ fn a_stopping_server_finishes_what_it_began() {
     let mut begun = world.connect();
     let mut asked = world.connect();
     let (half, rest) = body.split_at(10);
-    begun.write(format!("{}{half}", Request::json("/e/", "").head(Some(body.len()))).as_bytes()).expect("sent");
+    begun
+        .write(format!("{}{half}", Request::json("/e/", "").head(Some(body.len()))).as_bytes())
+        .expect("sent");
     // The answer to a second request shows that the first has been taken up.
     assert_eq!(asked.send(&Request::new("GET", "/_readiness")).expect("answered").status, 200);
     let address = world.address;
@@ -123,7 +127,9 @@ fn a_beacon_gets_no_body() {
     let world = World::plain();
     let event = json!({"api_key": TOKEN, "event": "e", "distinct_id": "d"});
     let mut connection = world.connect();
-    for (path, status) in [("/e/?beacon=1", 204), ("/e/?beacon=true", 204), ("/e/?beacon=abc", 200), ("/e/?beacon=0", 200)] {
+    for (path, status) in
+        [("/e/?beacon=1", 204), ("/e/?beacon=true", 204), ("/e/?beacon=abc", 200), ("/e/?beacon=0", 200)]
+    {
         let answer = connection.send(&Request::json(path, &event)).expect("an answer");
         assert_eq!(answer.status, status, "{path}");
         assert_eq!(answer.body.is_empty(), status == 204, "{path}");
@@ -134,7 +140,8 @@ fn a_beacon_gets_no_body() {
 #[test]
 fn every_route_is_also_below_the_prefix() {
     let event = json!({"api_key": TOKEN, "event": "e", "distinct_id": "d"});
-    for (prefix, below, status) in [("/ingest", "/ingest", 200), ("", "/ingest", 404), ("/a/b", "/a/b", 200)] {
+    for (prefix, below, status) in [("/ingest", "/ingest", 200), ("", "/ingest", 404), ("/a/b", "/a/b", 200)]
+    {
         let world = World::tuned(|settings| settings.server.path_prefix = prefix.into());
         for path in ["/e", "/e/", "/i/v0/e/?compression=none", "/batch/?", "/capture/"] {
             let answer = world.send(&Request::json(&format!("{below}{path}"), &event));

@@ -122,7 +122,8 @@ pub fn check_warnings(case: &Case, world: &World, project: i64) -> Result<(), St
     if lists.is_empty() {
         return Ok(());
     }
-    let mut wanted: Vec<String> = lists.into_iter().flatten().map(|kind| kind.as_str().unwrap().into()).collect();
+    let mut wanted: Vec<String> =
+        lists.into_iter().flatten().map(|kind| kind.as_str().unwrap().into()).collect();
     let rows = world.ask(project, "SELECT type FROM ingestion_warnings");
     let mut found: Vec<String> = rows.iter().map(|row| row[0].as_str().unwrap().into()).collect();
     wanted.sort();
@@ -145,9 +146,10 @@ pub fn check_recordings(case: &Case, token: &str, rows: &[Vec<Value>]) -> Result
     }
     for wanted in expected {
         let fits = |one: &Recording| {
-            wanted.iter().filter(|(key, _)| !matches!(key.as_str(), "host" | "lib_version")).all(
-                |(key, value)| one.fields.get(key) == Some(&bind_value(value, token)),
-            )
+            wanted
+                .iter()
+                .filter(|(key, _)| !matches!(key.as_str(), "host" | "lib_version"))
+                .all(|(key, value)| one.fields.get(key) == Some(&bind_value(value, token)))
         };
         let Some(at) = found.iter().position(fits) else {
             return Err(format!("no recording is {wanted:?} in {found:?}"));

@@ -40,7 +40,8 @@ fn snapshot() -> Value {
         "$snapshot_data": [{"type": 2, "timestamp": 1795176000000_i64, "data": {}}]}}])
 }
 
-fn multipart() -> Request {
+/// A multipart event.
+pub fn multipart() -> Request {
     let event = json!({"uuid": "0199f2a1-7a54-7b3c-9d2e-000000000001", "event": "$ai_generation",
         "distinct_id": "d", "properties": {"$ai_model": "m"}});
     let body = format!(
@@ -52,7 +53,8 @@ fn multipart() -> Request {
 }
 
 fn traces() -> Request {
-    Request::json("/i/v0/ai/otel", json!({"resourceSpans": []})).with("authorization", format!("Bearer {TOKEN}"))
+    Request::json("/i/v0/ai/otel", json!({"resourceSpans": []}))
+        .with("authorization", format!("Bearer {TOKEN}"))
 }
 
 /// A v1 request of one event.
@@ -71,8 +73,18 @@ pub fn v1(path: &str, uuid: &str) -> Request {
 /// One request for every route that writes.
 fn writes() -> Vec<Request> {
     let mut all: Vec<Request> = [
-        "/e", "/e/", "/capture/", "/capture/e", "/track/", "/i/v0/e/", "/engage/", "/identify", "/alias",
-        "/groups", "/i/v0/ai/batch/", "/ingest/e/",
+        "/e",
+        "/e/",
+        "/capture/",
+        "/capture/e",
+        "/track/",
+        "/i/v0/e/",
+        "/engage/",
+        "/identify",
+        "/alias",
+        "/groups",
+        "/i/v0/ai/batch/",
+        "/ingest/e/",
     ]
     .map(|path| Request::json(path, single()))
     .into();
@@ -122,6 +134,9 @@ fn the_signature_is_of_the_bytes_as_sent() {
         assert_eq!(world.send(&request).status, status);
     }
     // Reading is not signed: it has keys of its own.
-    assert_eq!(world.count("SELECT count(*) FROM persons_current"), world.count("SELECT count(*) FROM persons"));
+    assert_eq!(
+        world.count("SELECT count(*) FROM persons_current"),
+        world.count("SELECT count(*) FROM persons")
+    );
     assert_eq!(world.send(&Request::new("GET", "/array/phc_fixture/config")).status, 200);
 }

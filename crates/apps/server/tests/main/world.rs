@@ -26,8 +26,8 @@ const FENCE_PROJECT: i64 = 2;
 
 /// The settings of tests: defaults, a frozen clock, a free port, no commits unless asked for.
 pub fn settings() -> Settings {
-    let mut settings: Settings =
-        toml::from_str(include_str!("../../../../../config/default.toml")).expect("the defaults are settings");
+    let mut settings: Settings = toml::from_str(include_str!("../../../../../config/default.toml"))
+        .expect("the defaults are settings");
     settings.server.listen = "127.0.0.1:0".parse().expect("an address");
     settings.clock.fixed = NOW.to_owned();
     settings.bootstrap.project_key = TOKEN.to_owned();
@@ -44,6 +44,7 @@ pub struct Extra {
     pub key: String,
     pub exhausted: Vec<Resource>,
     pub settings: project::Settings,
+    pub restrictions: Vec<project::Restriction>,
 }
 
 impl Extra {
@@ -75,6 +76,7 @@ impl Folder {
                 let update = project::Update {
                     exhausted: Some(wanted.exhausted.clone()),
                     settings: Some(wanted.settings.clone()),
+                    restrictions: Some(wanted.restrictions.clone()),
                     ..project::Update::default()
                 };
                 project::Store::update_project(&store, made.id, update).await.expect("update");
@@ -220,7 +222,8 @@ impl World {
         let folder = self.stop();
         for entry in std::fs::read_dir(folder.dir.path()).expect("readable") {
             let path = entry.expect("an entry").path();
-            let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+            let removed =
+                if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
             removed.expect("removed");
         }
         copy(image.path(), folder.dir.path());

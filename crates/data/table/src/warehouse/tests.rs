@@ -378,3 +378,25 @@ async fn an_older_table_gains_columns_and_a_newer_one_is_refused() {
     let refused = Warehouse::open(Settings { dir: folder.path().to_owned() }).await;
     assert_eq!(refused.err().map(|error| error.kind()), Some(Kind::Invalid));
 }
+
+#[tokio::test]
+async fn old_snapshots_expire_and_every_row_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = open(folder.path()).await;
+    for offset in 0..30 {
+        warehouse.append(offset, &record(offset, 1)).unwrap();
+        warehouse.commit(offset + 1).await.unwrap();
+    }
+    let view = warehouse.view().unwrap();
+    let metadata = view.own("events").unwrap().table.metadata().clone();
+    let count = metadata.snapshots().len();
+    assert!((4..=8).contains(&count), "{count} snapshots");
+    assert_eq!(events(&warehouse).await, uuids(0..30));
+    assert_eq!(warehouse.committed_offset("events"), 30);
+    let lists = std::fs::read_dir(folder.path().join("warehouse/tenrec/events/metadata")).unwrap();
+    let lists =
+        lists.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("snap-"));
+    assert_eq!(lists.count(), count, "manifest lists of expired snapshots are deleted");
+    drop(warehouse);
+    assert_eq!(events(&*open(folder.path()).await).await, uuids(0..30));
+}

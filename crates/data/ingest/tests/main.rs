@@ -1,0 +1,248 @@
+//! The door and the pump over a real log, real metastore and real tables, and what crashes between them leave.
+
+use bytes::Bytes;
+use event::event_size::Limits;
+use event::{Rejection, Route};
+use eventlog::{EventLog, Offset, Segments};
+use ingest::accept::Bounds;
+use ingest::commit::Stores;
+use ingest::seen::Window;
+use ingest::{Arrival, Directory, Door, Kind, Pump, Receipt, TokenMode, pump};
+use jiff::Timestamp;
+use metastore::key::Kind as KeyKind;
+use metastore::{Metastore, NewKey, NewProject, Sqlite, person};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use table::Warehouse;
+use tokio::sync::watch;
+
+const KEY: &str = "phc_ingest";
+
+/// One process' worth of open parts over a folder.
+struct World {
+    door: Door,
+    stores: Stores,
+    directory: Arc<Directory>,
+    settings: pump::Settings,
+}
+
+impl World {
+    async fn open(dir: &Path) -> Self {
+        let metastore: Arc<dyn Metastore> = Arc::new(Sqlite::open(dir.join("tenrec.db")).expect("metastore"));
+        let mut new = NewProject::generate("p", &mut rand::rng());
+        new.key = NewKey::fixed(KeyKind::Project, KEY).expect("key");
+        if metastore.projects().await.expect("projects").is_empty() {
+            metastore.create_project(new, Timestamp::UNIX_EPOCH).await.expect("project");
+        }
+        let floor = Offset(metastore.checkpoint().await.expect("checkpoint").unwrap_or(0));
+        let log = Segments::open_at(&dir.join("log"), eventlog::Settings::default(), floor).expect("log");
+        let log: Arc<dyn EventLog> = Arc::new(log);
+        let warehouse = Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("warehouse");
+        let directory = Directory::open(metastore.clone(), TokenMode::Enforce).await.expect("directory");
+        let directory = Arc::new(directory);
+        let bounds = Bounds { decompressed: 1 << 20, events: Limits::default() };
+        let settings = pump::Settings {
+            every: Duration::from_secs(3600),
+            bytes: 64 << 20,
+            window: Window::default(),
+            seen: dir.join("seen"),
+            blocks: dir.join("blocks"),
+        };
+        let stores = Stores { log: log.clone(), metastore, warehouse: Arc::new(warehouse) };
+        Self { door: Door::new(log, directory.clone(), bounds), stores, directory, settings }
+    }
+
+    async fn send(&self, route: Route, body: &Value) -> Result<Receipt, Rejection> {
+        let arrival = Arrival {
+            route,
+            at: "2026-01-01T12:00:00Z".parse().expect("time"),
+            seed: 7,
+            query: wire::capture_query::Query::default(),
+            content_type: Some("application/json"),
+            content_encoding: None,
+            user_agent: None,
+            ip: Some("203.0.113.1".into()),
+            place: None,
+            body: Bytes::from(body.to_string()),
+        };
+        self.door.accept(arrival).await
+    }
+
+    /// Sends one event.
+    async fn event(&self, name: &str, id: &str, uuid: u128, properties: Value) {
+        let body = json!({
+            "api_key": KEY, "event": name, "distinct_id": id, "uuid": uuid::Uuid::from_u128(uuid),
+            "timestamp": "2026-01-01T11:00:00Z", "properties": properties,
+        });
+        self.send(Route::Events, &body).await.expect("accepted");
+    }
+
+    /// Folds everything durable and commits it, as a stopping server does.
+    async fn settle(&self) -> Result<(), ingest::Error> {
+        let (_stop, stopping) = watch::channel(true);
+        let pump =
+            Pump::open(self.stores.clone(), self.directory.clone(), None, self.settings.clone()).await?;
+        pump.run(stopping).await
+    }
+
+    /// Ends the process as far as files are concerned.
+    async fn close(self) {
+        self.stores.log.close().await.expect("closed");
+    }
+
+    /// The committed text of one column, sorted.
+    async fn column(&self, table: &str, column: &str) -> Vec<String> {
+        use arrow::array::{Array, AsArray};
+        use futures::TryStreamExt;
+        let view = self.stores.warehouse.view().expect("view");
+        let table = view.own(table).expect("table").table.clone();
+        let scan = table.scan().select([column]).build().expect("scan");
+        let batches: Vec<_> = scan.to_arrow().await.expect("stream").try_collect().await.expect("rows");
+        let mut found = Vec::new();
+        for batch in batches {
+            let cells = batch.column(0).as_string::<i32>();
+            found.extend((0..cells.len()).map(|row| cells.value(row).to_owned()));
+        }
+        found.sort();
+        found
+    }
+
+    async fn profile(&self, id: &str) -> Option<person::Profile> {
+        let find = person::Find::DistinctId(id.to_owned());
+        self.stores.metastore.person(event::ProjectId(1), find).await.expect("person")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_accepted_is_committed_once() {
+    let dir = tempfile::tempdir().expect("dir");
+    let world = World::open(dir.path()).await;
+    world.event("a", "anon", 1, json!({"$set": {"plan": "pro"}})).await;
+    world.event("a", "anon", 1, json!({"$set": {"plan": "pro"}})).await;
+    world.event("$identify", "ann", 2, json!({"$anon_distinct_id": "anon"})).await;
+    world.settle().await.expect("settled");
+    world.close().await;
+
+    let world = World::open(dir.path()).await;
+    world.event("a", "anon", 1, json!({"$set": {"plan": "pro"}})).await;
+    world.settle().await.expect("settled");
+    assert_eq!(world.column("events", "event").await, ["$identify", "a"]);
+    let profile = world.profile("ann").await.expect("ann");
+    assert_eq!(profile.distinct_ids.len(), 2);
+    assert_eq!(profile.person.properties["plan"], "pro");
+}
+
+/// A crash after the tables and before the metastore: the metastore is put back to where it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_ahead_of_the_metastore_get_nothing_twice() {
+    let dir = tempfile::tempdir().expect("dir");
+    let world = World::open(dir.path()).await;
+    world.event("a", "anon", 1, json!({"$set": {"n": 1}})).await;
+    world.settle().await.expect("settled");
+    world.close().await;
+    let kept = dir.path().join("kept");
+    std::fs::create_dir(&kept).expect("dir");
+    let copy = |from: &Path, to: &Path| {
+        for name in ["tenrec.db", "tenrec.db-wal"] {
+            let _ = std::fs::remove_file(to.join(name));
+            if from.join(name).exists() {
+                std::fs::copy(from.join(name), to.join(name)).expect("copied");
+            }
+        }
+        let _ = std::fs::remove_file(to.join("tenrec.db-shm"));
+    };
+    copy(dir.path(), &kept);
+
+    let world = World::open(dir.path()).await;
+    world.event("b", "anon", 2, json!({"$set": {"n": 2}})).await;
+    world.event("$identify", "ann", 3, json!({"$anon_distinct_id": "anon"})).await;
+    world.settle().await.expect("settled");
+    let before = world.profile("ann").await.expect("ann");
+    let persons = world.column("persons", "id").await;
+    world.close().await;
+    copy(&kept, dir.path());
+
+    let world = World::open(dir.path()).await;
+    assert_eq!(world.profile("ann").await, None, "the metastore is behind");
+    world.settle().await.expect("settled");
+    assert_eq!(world.profile("ann").await.expect("ann"), before);
+    assert_eq!(world.column("events", "event").await, ["$identify", "a", "b"]);
+    assert_eq!(world.column("persons", "id").await, persons);
+    // And what was seen is still known.
+    world.event("b", "anon", 2, json!({"$set": {"n": 2}})).await;
+    world.settle().await.expect("settled");
+    assert_eq!(world.column("events", "event").await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_copy_replaces_a_fresh_one_and_another_day_is_another_event() {
+    let dir = tempfile::tempdir().expect("dir");
+    let world = World::open(dir.path()).await;
+    world.event("a", "u", 1, json!({"k": "first"})).await;
+    world.event("a", "u", 1, json!({"k": "second"})).await;
+    let other_day = json!({
+        "api_key": KEY, "event": "a", "distinct_id": "u", "uuid": uuid::Uuid::from_u128(1),
+        "timestamp": "2025-12-31T11:00:00Z", "properties": {"k": "yesterday"},
+    });
+    world.send(Route::Events, &other_day).await.expect("accepted");
+    world.settle().await.expect("settled");
+    let properties = world.column("events", "properties").await.join("\n");
+    assert!(properties.contains("second") && properties.contains("yesterday"), "{properties}");
+    assert!(!properties.contains("first"), "{properties}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replay_events_sent_again_beside_new_ones_are_stored_once() {
+    let dir = tempfile::tempdir().expect("dir");
+    let world = World::open(dir.path()).await;
+    let item = |at: i64| json!({"type": 3, "timestamp": 1_767_268_800_000_i64 + at, "data": {"source": 1}});
+    let snapshot = |uuid: u128, at: i64| {
+        json!({
+            "api_key": KEY, "event": "$snapshot", "distinct_id": "u", "uuid": uuid::Uuid::from_u128(uuid),
+            "properties": {"$session_id": "s-1", "$window_id": "w", "$snapshot_data": [item(at)]},
+        })
+    };
+    world.send(Route::Replay, &json!([snapshot(1, 0)])).await.expect("accepted");
+    world.send(Route::Replay, &json!([snapshot(1, 0), snapshot(2, 10)])).await.expect("accepted");
+    world.settle().await.expect("settled");
+    let urls = world.column("session_replay_blocks", "block_url").await;
+    assert_eq!(urls.len(), 2);
+    let mut lines = Vec::new();
+    for url in urls {
+        let place = replay::Location::parse(&url).expect("location");
+        let file = std::fs::read(place.object.strip_prefix("file://").expect("file")).expect("read");
+        let bytes = &file[place.start as usize..(place.start + place.length) as usize];
+        let text = replay::block::decode(bytes, 1 << 20).expect("block");
+        lines.extend(text.lines().map(str::to_owned));
+    }
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_metastore_is_folded_again_from_the_log() {
+    let dir = tempfile::tempdir().expect("dir");
+    let world = World::open(dir.path()).await;
+    for uuid in 0..3 {
+        world.event("a", "u", uuid, json!({})).await;
+    }
+    world.settle().await.expect("settled");
+    world.close().await;
+    for name in ["tenrec.db", "tenrec.db-wal", "tenrec.db-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(name));
+    }
+    // A new metastore folds from the start, which is fine while the log still has it: nothing is doubled.
+    let world = World::open(dir.path()).await;
+    world.settle().await.expect("folded again");
+    assert_eq!(world.column("events", "uuid").await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_none_stops_the_pump() {
+    let dir = tempfile::tempdir().expect("dir");
+    let world = World::open(dir.path()).await;
+    world.stores.log.append(b"\x09nonsense".as_slice().into()).await.expect("appended");
+    let error = world.settle().await.expect_err("damaged");
+    assert_eq!(error.kind, Kind::Corrupt);
+}
