@@ -159,7 +159,19 @@ fn press(address: std::net::SocketAddr, lane: u32, going: &AtomicBool, sent: &At
 
 #[test]
 fn a_stop_under_load_loses_nothing() {
-    let (settings, world) = started();
+    stop_under_load(settings());
+}
+
+#[test]
+fn a_stop_under_load_amid_commits_loses_nothing() {
+    let mut settings = settings();
+    settings.ingest.commit_seconds = 1;
+    settings.ingest.commit_bytes = 100_000;
+    stop_under_load(settings);
+}
+
+fn stop_under_load(settings: Settings) {
+    let world = Folder::with(&settings, &[]).start(settings.clone());
     let (going, sent) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
     let address = world.address;
     let lanes: Vec<_> = (1..=4)

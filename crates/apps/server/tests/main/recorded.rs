@@ -122,10 +122,10 @@ pub fn check_warnings(case: &Case, world: &World, project: i64) -> Result<(), St
     if lists.is_empty() {
         return Ok(());
     }
-    let mut wanted: Vec<String> =
-        lists.into_iter().flatten().map(|kind| kind.as_str().unwrap().into()).collect();
+    let text = |kind: &Value| kind.as_str().expect("a type").to_owned();
+    let mut wanted: Vec<String> = lists.into_iter().flatten().map(text).collect();
     let rows = world.ask(project, "SELECT type FROM ingestion_warnings");
-    let mut found: Vec<String> = rows.iter().map(|row| row[0].as_str().unwrap().into()).collect();
+    let mut found: Vec<String> = rows.iter().map(|row| text(&row[0])).collect();
     wanted.sort();
     found.sort();
     if wanted == found { Ok(()) } else { Err(format!("warnings {found:?} instead of {wanted:?}")) }

@@ -2,10 +2,12 @@
 
 use crate::client::Request;
 use crate::signature::v1;
-use crate::world::{Extra, Folder, TOKEN, World, settings};
+use crate::world::{Extra, Folder, NOW, TOKEN, World, block_on, eventually, settings};
 use event::Resource;
 use metastore::project::{self, Action, Restriction};
+use metastore::{Metastore, NewKey, NewProject};
 use serde_json::{Value, json};
+use server::settings::TokenMode;
 
 fn restriction(action: Action, event: &str) -> Restriction {
     Restriction {
@@ -144,4 +146,68 @@ fn a_recording_sent_again_is_stored_once() {
         world.fence();
         assert_eq!(world.ask(1, sums), [[number, number, number]], "after end {round}");
     }
+}
+
+fn event_of(key: &str) -> Request {
+    Request::json("/e/", json!({"api_key": key, "event": "e", "distinct_id": "d"}))
+}
+
+#[test]
+fn an_open_server_makes_projects_up_to_a_bound() {
+    let mut settings = settings();
+    settings.capture.token_mode = TokenMode::Open;
+    // Project 1, the fence, and two more.
+    settings.capture.max_open_projects = 4;
+    let world = Folder::with(&settings, &[]).start(settings.clone());
+    // The first requests with a new key arrive together.
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let world = &world;
+            scope.spawn(move || assert_eq!(world.send(&event_of("phc_new_1")).status, 200));
+        }
+    });
+    assert_eq!(world.send(&event_of("phc_new_2")).status, 200);
+    assert_eq!(world.send(&event_of("phc_new_3")).status, 401);
+    assert_eq!(world.send(&event_of("phx_personal")).status, 401);
+    world.fence();
+    assert_eq!(world.ask(3, "SELECT count(*) FROM events"), [[8]]);
+    assert_eq!(world.ask(4, "SELECT count(*) FROM events"), [[1]]);
+    // Projects stay when the server opens no more.
+    settings.capture.token_mode = TokenMode::Enforce;
+    let world = world.kill().start(settings);
+    for (key, status) in [("phc_new_1", 200), ("phc_new_2", 200), ("phc_new_3", 401)] {
+        assert_eq!(world.send(&event_of(key)).status, status, "{key}");
+    }
+}
+
+#[test]
+fn keys_changed_beside_a_running_server_are_noticed() {
+    let world = World::plain();
+    let now = NOW.parse().expect("a time");
+    assert_eq!(world.send(&event_of("phc_later")).status, 401);
+    let store: &dyn Metastore = &world.folder.metastore();
+    let mut new = NewProject::generate("later", &mut rand::rng());
+    new.key = NewKey::fixed(metastore::key::Kind::Project, "phc_later").expect("a key");
+    let made = block_on(store.create_project(new, now)).expect("made").id;
+    eventually("the new key is known", || world.send(&event_of("phc_later")).status == 200);
+    let update =
+        project::Update { exhausted: Some(vec![Resource::Recordings]), ..project::Update::default() };
+    block_on(store.update_project(made, update)).expect("updated");
+    let mut recording = snapshot(1);
+    recording.body = Some(
+        String::from_utf8(recording.body.take().expect("a body"))
+            .expect("text")
+            .replace(TOKEN, "phc_later")
+            .into(),
+    );
+    eventually("the quota is known", || world.send(&recording).text().contains("quota_limited"));
+    block_on(store.rotate_project_key(
+        made,
+        NewKey::fixed(metastore::key::Kind::Project, "phc_newest").expect("a key"),
+        now,
+    ))
+    .expect("rotated");
+    block_on(store.disable_project_key("phc_later", now)).expect("disabled");
+    eventually("the old key is refused", || world.send(&event_of("phc_later")).status == 401);
+    assert_eq!(world.send(&event_of("phc_newest")).status, 200);
 }
