@@ -41,6 +41,7 @@ pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         lines.push(step("format", || cargo(root, &["fmt", "--all", "--", "--check"])));
         let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
         lines.push(step("lints", || cargo(root, &clippy)));
+        lines.push(step("core in wasm", || wasm(root)));
     }
     if wanted(Part::Unit) {
         lines.push(step("unit tests", || unit(root)));
@@ -57,6 +58,16 @@ pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         }
     }
     summarize(&lines)
+}
+
+/// Checks that core builds for wasm32, where there is no clock, file or randomness to reach for.
+fn wasm(root: &Path) -> anyhow::Result<(usize, usize)> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    run::quiet(Command::new("rustup").args(["target", "add", TARGET]))?;
+    let crates = ["-p", "event", "-p", "wire", "-p", "identity", "-p", "replay"];
+    let mut words = vec!["check", "--quiet", "--target", TARGET];
+    words.extend(crates);
+    cargo(root, &words)
 }
 
 /// Prints a heading, runs the step; a step that cannot run counts as one failure.

@@ -1,5 +1,7 @@
 //! The one writer: reads the log in order, folds, keeps the tail fresh, commits.
 
+mod cut;
+
 use crate::blocks::Blocks;
 use crate::commit::{Ended, Pending, Stores};
 use crate::directory::Directory;
@@ -11,11 +13,11 @@ use crate::salts::Salts;
 use crate::seen::{self, Seen, Verdict, Window};
 use crate::working::Working;
 use crate::{letters, outcome};
-use event::{CapturedEvent, ProjectId, Received};
+use event::{CapturedEvent, ProjectId};
 use eventlog::{Offset, Record};
 use identity::EventRow;
-use metastore::Checkpoint;
 use std::collections::HashMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,15 +27,6 @@ use tokio::task::JoinHandle;
 
 /// Bytes of log read at once; also bounds how much work lies between two looks at the clock.
 const READ_BYTES: usize = 2 << 20;
-/// Entries of the identity working set that cause a commit, so that it can be emptied.
-const WORKING_ENTRIES: usize = 200_000;
-/// Entries kept in memory after a commit, the last used ones.
-const KEPT_ENTRIES: usize = 50_000;
-
-/// First and longest pause between attempts to commit.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-
 /// How the pump works.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -216,18 +209,18 @@ impl Pump {
             }
         }
         for event in events {
-            self.fold_event((offset, received), event, &mut rows).await?;
+            self.fold_event((offset, &opened), event, &mut rows).await?;
         }
         Ok(rows)
     }
 
     async fn fold_event(
         &mut self,
-        (offset, received): (u64, &Received),
+        (offset, opened): (u64, &Opened),
         mut event: CapturedEvent,
         rows: &mut Rows,
     ) -> Result<(), Error> {
-        let project = received.project;
+        let project = opened.received.project;
         let key = seen::key(project, &event);
         let verdict = self.seen.note(key, &event)?;
         if verdict != Verdict::New {
@@ -249,7 +242,13 @@ impl Pump {
         }
         let working = working(&mut self.projects, project, &stores).await?;
         working.load(&*stores.metastore, std::iter::once(&event)).await?;
-        let mut folded = working.fold(event, &rules);
+        // A fold that panics is our bug: the request is kept whole, and the other events go on.
+        let folded = panic::catch_unwind(AssertUnwindSafe(|| working.fold(event, &rules)));
+        let Ok(mut folded) = folded else {
+            telemetry::process::task_panicked("pump");
+            letters::record(opened, "fold_panicked", rows);
+            return Ok(());
+        };
         if let Some(drop) = folded.dropped {
             telemetry::pump::dropped(drop.tag(), 1);
             // Only what was stored is remembered: a corrected copy of a dropped event is welcome.
@@ -280,107 +279,6 @@ impl Pump {
         // When the first copy is in a table already it stays; the later one was counted as a duplicate.
         self.stores.warehouse.replace_event(offset, project, &row).map_err(Error::from_table)?;
         Ok(())
-    }
-
-    /// Starts a commit when it is time, or when memory says so; takes note of one that has ended.
-    async fn commit_if_due(&mut self) -> Result<(), Error> {
-        if self.committing.as_ref().is_some_and(JoinHandle::is_finished) {
-            self.settle().await?;
-        }
-        let bytes = self.stores.warehouse.tail_bytes() + self.blocks.bytes();
-        let entries: usize = self.projects.values().map(|working| working.state.len()).sum();
-        let full = bytes >= self.settings.bytes || entries >= WORKING_ENTRIES;
-        if Instant::now() < self.due && (!full || !self.pause.is_zero()) {
-            return Ok(());
-        }
-        if self.committing.is_some() {
-            // One commit at a time. Folding goes on beside it until twice the memory is used; then it waits, the log
-            // grows, and in the end the door says 503.
-            if bytes < 2 * self.settings.bytes && entries < 2 * WORKING_ENTRIES {
-                return Ok(());
-            }
-            self.settle().await?;
-            return Ok(());
-        }
-        self.begin().await?;
-        if entries >= WORKING_ENTRIES {
-            self.settle().await?;
-            for working in self.projects.values_mut().filter(|_| self.pause.is_zero()) {
-                // Everything is in the metastore now, so nothing is lost by letting go of it.
-                working.state.forget(KEPT_ENTRIES);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes what was folded since the last commit and writes it beside further folding.
-    async fn begin(&mut self) -> Result<(), Error> {
-        self.due = Instant::now() + self.settings.every;
-        if self.next == self.committed && self.pending.checkpoints.is_empty() {
-            return Ok(());
-        }
-        let rows = match self.stores.warehouse.begin(self.next).await.map_err(Error::from_table) {
-            Ok(rows) => rows,
-            Err(error) => return self.put_off(error),
-        };
-        self.seen.cut(self.next, self.committed)?;
-        let mut checkpoint = Checkpoint { offset: self.next, ..Checkpoint::default() };
-        for (project, working) in &mut self.projects {
-            let (changes, definitions) = working.take();
-            checkpoint.projects.push((*project, changes));
-            checkpoint.definitions.push((*project, definitions));
-        }
-        let mut pending = std::mem::take(&mut self.pending);
-        pending.checkpoints.push(checkpoint);
-        pending.blocks.extend(self.blocks.cut());
-        let stores = self.stores.clone();
-        self.committing = Some(tokio::spawn(async move { pending.write(rows, &stores).await }));
-        Ok(())
-    }
-
-    /// Waits for the commit that is under way.
-    async fn settle(&mut self) -> Result<(), Error> {
-        let Some(task) = self.committing.take() else { return Ok(()) };
-        let ended = task
-            .await
-            .map_err(|e| Error::because(Kind::Bug, "the commit task ended without an answer", e))?;
-        match ended {
-            Ended::Done(offset) => {
-                self.committed = offset;
-                self.pause = Duration::ZERO;
-                Ok(())
-            }
-            Ended::Failed(pending, error) => {
-                self.pending = pending;
-                self.put_off(error)
-            }
-        }
-    }
-
-    /// Tries again later what a store could not do now: the log keeps the events, queries still see the tail.
-    fn put_off(&mut self, error: Error) -> Result<(), Error> {
-        if !matches!(error.kind, Kind::Busy | Kind::Unavailable) {
-            return Err(error);
-        }
-        telemetry::pump::stalled(error.part());
-        self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        self.due = Instant::now() + self.pause;
-        tracing::warn!(error = %error.chain(), retry_in = ?self.pause, "cannot commit; events stay in the log");
-        Ok(())
-    }
-
-    /// Commits everything folded, or says why that is not possible now.
-    async fn finish(mut self) -> Result<(), Error> {
-        self.settle().await?;
-        self.begin().await?;
-        self.settle().await?;
-        if self.pause.is_zero() {
-            return Ok(());
-        }
-        Err(Error::new(
-            Kind::Unavailable,
-            "the last commit failed; the log keeps its events for the next start",
-        ))
     }
 
     fn report_lag(&self) {

@@ -1,0 +1,120 @@
+//! When the pump commits: cutting what was folded off from what comes next, and what happens when writing it fails.
+
+use super::Pump;
+use crate::commit::Ended;
+use crate::error::{Error, Kind};
+use metastore::Checkpoint;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+/// Entries of the identity working set that cause a commit, so that it can be emptied.
+const WORKING_ENTRIES: usize = 200_000;
+/// Entries kept in memory after a commit, the last used ones.
+const KEPT_ENTRIES: usize = 50_000;
+
+/// First and longest pause between attempts to commit.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+impl Pump {
+    /// Starts a commit when it is time, or when memory says so; takes note of one that has ended.
+    pub(super) async fn commit_if_due(&mut self) -> Result<(), Error> {
+        if self.committing.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.settle().await?;
+        }
+        let bytes = self.stores.warehouse.tail_bytes() + self.blocks.bytes();
+        let entries: usize = self.projects.values().map(|working| working.state.len()).sum();
+        let full = bytes >= self.settings.bytes || entries >= WORKING_ENTRIES;
+        if Instant::now() < self.due && (!full || !self.pause.is_zero()) {
+            return Ok(());
+        }
+        if self.committing.is_some() {
+            // One commit at a time. Folding goes on beside it until twice the memory is used; then it waits, the log
+            // grows, and in the end the door says 503.
+            if bytes < 2 * self.settings.bytes && entries < 2 * WORKING_ENTRIES {
+                return Ok(());
+            }
+            self.settle().await?;
+            return Ok(());
+        }
+        self.begin().await?;
+        if entries >= WORKING_ENTRIES {
+            self.settle().await?;
+            for working in self.projects.values_mut().filter(|_| self.pause.is_zero()) {
+                // Everything is in the metastore now, so nothing is lost by letting go of it.
+                working.state.forget(KEPT_ENTRIES);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what was folded since the last commit and writes it beside further folding.
+    async fn begin(&mut self) -> Result<(), Error> {
+        self.due = Instant::now() + self.settings.every;
+        if self.next == self.committed && self.pending.checkpoints.is_empty() {
+            return Ok(());
+        }
+        let rows = match self.stores.warehouse.begin(self.next).await.map_err(Error::from_table) {
+            Ok(rows) => rows,
+            Err(error) => return self.put_off(error),
+        };
+        self.seen.cut(self.next, self.committed)?;
+        let mut checkpoint = Checkpoint { offset: self.next, ..Checkpoint::default() };
+        for (project, working) in &mut self.projects {
+            let (changes, definitions) = working.take();
+            checkpoint.projects.push((*project, changes));
+            checkpoint.definitions.push((*project, definitions));
+        }
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.checkpoints.push(checkpoint);
+        pending.blocks.extend(self.blocks.cut());
+        let stores = self.stores.clone();
+        self.committing = Some(tokio::spawn(async move { pending.write(rows, &stores).await }));
+        Ok(())
+    }
+
+    /// Waits for the commit that is under way.
+    async fn settle(&mut self) -> Result<(), Error> {
+        let Some(task) = self.committing.take() else { return Ok(()) };
+        let ended = task
+            .await
+            .map_err(|e| Error::because(Kind::Bug, "the commit task ended without an answer", e))?;
+        match ended {
+            Ended::Done(offset) => {
+                self.committed = offset;
+                self.pause = Duration::ZERO;
+                Ok(())
+            }
+            Ended::Failed(pending, error) => {
+                self.pending = pending;
+                self.put_off(error)
+            }
+        }
+    }
+
+    /// Tries again later what a store could not do now: the log keeps the events, queries still see the tail.
+    fn put_off(&mut self, error: Error) -> Result<(), Error> {
+        if !matches!(error.kind, Kind::Busy | Kind::Unavailable) {
+            return Err(error);
+        }
+        telemetry::pump::stalled(error.part());
+        self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        self.due = Instant::now() + self.pause;
+        tracing::warn!(error = %error.chain(), retry_in = ?self.pause, "cannot commit; events stay in the log");
+        Ok(())
+    }
+
+    /// Commits everything folded, or says why that is not possible now.
+    pub(super) async fn finish(mut self) -> Result<(), Error> {
+        self.settle().await?;
+        self.begin().await?;
+        self.settle().await?;
+        if self.pause.is_zero() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Unavailable,
+            "the last commit failed; the log keeps its events for the next start",
+        ))
+    }
+}
