@@ -9,6 +9,7 @@ use crate::error::Error;
 use eventlog::{EventLog, Offset};
 use metastore::{Checkpoint, Metastore};
 use std::sync::Arc;
+use std::time::Instant;
 use table::{Begun, Warehouse};
 
 /// Where it goes.
@@ -57,7 +58,16 @@ impl Pending {
             file.write()?;
             self.blocks.pop();
         }
-        rows.finish().await.map_err(Error::from_table)?;
+        let started = Instant::now();
+        let summary = rows.finish().await.map_err(Error::from_table)?;
+        for table in &summary.tables {
+            let added = telemetry::table::Committed {
+                rows: table.rows,
+                bytes: table.bytes,
+                files: table.files as u64,
+            };
+            telemetry::table::committed(table.table, added, started.elapsed());
+        }
         let mut offset = 0;
         for checkpoint in &self.checkpoints {
             offset = checkpoint.offset;

@@ -55,6 +55,7 @@ pub struct Pump {
     next: u64,
     committed: u64,
     due: Instant,
+    caught_up: Instant,
     /// How long a failed commit waits for its next try; zero when the last one went well.
     pause: Duration,
     /// What a failed commit left over.
@@ -101,6 +102,7 @@ impl Pump {
             next,
             committed: next,
             due,
+            caught_up: Instant::now(),
             pause: Duration::ZERO,
             pending: Pending::default(),
             committing: None,
@@ -119,7 +121,7 @@ impl Pump {
             let records = self.read().await?;
             if !records.is_empty() {
                 self.turn(&records).await?;
-                self.report_lag();
+                self.report();
                 self.commit_if_due().await?;
                 continue;
             }
@@ -281,9 +283,18 @@ impl Pump {
         Ok(())
     }
 
-    fn report_lag(&self) {
+    /// Tells how far the log is ahead, for how long already, and what waits in memory.
+    fn report(&mut self) {
         let behind = self.stores.log.durable().0.saturating_sub(self.next);
-        telemetry::pump::lag(behind, 0, Duration::ZERO);
+        if behind == 0 {
+            self.caught_up = Instant::now();
+        }
+        telemetry::pump::lag(behind, 0, self.caught_up.elapsed());
+        let stats = self.stores.warehouse.stats();
+        telemetry::table::tail_bytes(stats.tail_bytes() as u64);
+        for table in &stats.tables {
+            telemetry::table::tail_rows(table.table, table.tail_rows as u64);
+        }
     }
 }
 
