@@ -11,6 +11,7 @@ use event::{Rejection, Route};
 use http::HeaderMap;
 use http::request::Parts;
 use ingest::Arrival;
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use wire::capture_query::Query;
@@ -30,9 +31,15 @@ pub async fn read(app: &App, request: Request, limit: usize) -> Result<(Parts, B
     })?;
     let secret = &app.settings.server.signing_secret;
     if !secret.is_empty() {
-        signature::verify(secret.as_bytes(), &parts.headers, &bytes)?;
+        signature::verify(secret.as_bytes(), &parts.headers, &signed(&parts, &bytes))?;
     }
     Ok((parts, bytes))
+}
+
+/// What a signature covers: the payload that will be read, so the query's `data` where that replaces the body.
+fn signed<'a>(parts: &'a Parts, body: &'a Bytes) -> Cow<'a, [u8]> {
+    let query = parts.uri.query().map(Query::parse).unwrap_or_default();
+    query.data.filter(|data| !data.is_empty()).unwrap_or(Cow::Borrowed(body))
 }
 
 /// Describes a request for the door.

@@ -66,6 +66,23 @@ impl Embedded {
         })
     }
 
+    /// Refuses a table of this folder whose files are elsewhere: the folder was copied or moved after the table was made.
+    ///
+    /// # Errors
+    /// `FeatureUnsupported`, naming both places.
+    pub(crate) fn check_place(&self, ident: &TableIdent) -> Result<()> {
+        let Some(location) = self.pointers.find(ident)? else { return Ok(()) };
+        if location.starts_with(&format!("{}/", self.warehouse)) {
+            return Ok(());
+        }
+        let text = format!(
+            "{ident} was made at {location}, not below {}. Tables know their files by absolute path, so a data folder \
+             cannot be moved: put it back where it was, or make the old path lead here (a bind mount).",
+            self.warehouse
+        );
+        Err(Error::new(ErrorKind::FeatureUnsupported, text))
+    }
+
     async fn load_from(&self, ident: &TableIdent, location: &str) -> Result<Table> {
         if let Some(table) = self.loaded.lock().get(ident)
             && table.metadata_location() == Some(location)

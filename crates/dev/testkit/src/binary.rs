@@ -13,13 +13,19 @@ pub enum Profile {
     Release,
 }
 
-/// Builds package `cli` in the checkout at `root` and returns the path of `tenrec`.
+/// Builds the checkout at `root` and returns the path of `tenrec`.
 /// `TENREC_BINARY` names a ready one instead.
 pub fn build(root: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
     if let Some(ready) = std::env::var_os("TENREC_BINARY") {
         return Ok(PathBuf::from(ready));
     }
-    compile(root, profile, &["-p", "cli", "--bin", "tenrec"])?;
+    // Features of dependencies are united over what is built together. The debug binary is built as the tests are,
+    // with everything, so that the query engine is compiled once and not once for each.
+    let what: &[&str] = match profile {
+        Profile::Debug => &["--workspace", "--all-targets"],
+        Profile::Release => &["-p", "cli", "--bin", "tenrec"],
+    };
+    compile(root, profile, what)?;
     Ok(folder(root, profile).join("tenrec"))
 }
 

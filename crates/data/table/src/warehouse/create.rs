@@ -21,6 +21,7 @@ pub(super) async fn open_table(catalog: &Embedded, def: &'static TableDef) -> Re
     };
     let namespace = NamespaceIdent::new(NAMESPACE.to_owned());
     let ident = TableIdent::new(namespace.clone(), def.name.to_owned());
+    catalog.check_place(&ident).map_err(failed)?;
     let mut table = match catalog.load_table(&ident).await {
         Ok(table) => table,
         Err(error) if error.kind() == ErrorKind::TableNotFound => {

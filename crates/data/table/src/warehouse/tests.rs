@@ -400,3 +400,19 @@ async fn old_snapshots_expire_and_every_row_stays() {
     drop(warehouse);
     assert_eq!(events(&*open(folder.path()).await).await, uuids(0..30));
 }
+
+#[tokio::test]
+async fn a_copied_folder_says_that_it_was_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = folder.path().join("old");
+    let warehouse = open(&old).await;
+    warehouse.append(0, &record(0, 1)).unwrap();
+    warehouse.commit(1).await.unwrap();
+    drop(warehouse);
+    let new = folder.path().join("new");
+    std::fs::create_dir(&new).unwrap();
+    std::fs::copy(old.join("catalog.db"), new.join("catalog.db")).unwrap();
+    let error = Warehouse::open(Settings { dir: new }).await.err().unwrap();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(error.to_string().contains("cannot be moved"), "{error}");
+}
