@@ -11,12 +11,15 @@ const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000) a, gener
 
 #[tokio::test]
 async fn a_slow_query_is_stopped() {
-    let world = World::with(Limits { time: Duration::from_secs(2), ..limits() }).await;
+    let world = World::with(Limits { time: Duration::from_millis(300), ..limits() }).await;
     let started = Instant::now();
     let error = world.ask(1, ENDLESS).await.expect_err("too slow");
     assert_eq!((error.kind, error.code), (Kind::Limit, "timeout_exceeded"));
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
-    assert_eq!(world.rows(1, "SELECT 1").await, [["1"]], "the threads are free again");
+    // A stretch of work that does not pause ends before its thread is free; on a busy machine that takes a while.
+    while world.ask(1, "SELECT 1").await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(120), "the threads are free again");
+    }
 }
 
 #[tokio::test]
