@@ -39,7 +39,7 @@ pub async fn read(app: &App, request: Request, limit: usize) -> Result<(Parts, B
 /// What a signature covers: the payload that will be read, so the query's `data` where that replaces the body.
 fn signed<'a>(parts: &'a Parts, body: &'a Bytes) -> Cow<'a, [u8]> {
     let query = parts.uri.query().map(Query::parse).unwrap_or_default();
-    query.data.filter(|data| !data.is_empty()).unwrap_or(Cow::Borrowed(body))
+    query.data.unwrap_or(Cow::Borrowed(body))
 }
 
 /// Describes a request for the door.

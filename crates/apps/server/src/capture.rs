@@ -8,7 +8,6 @@ use event::{Rejection, Resource, Route};
 use http::{HeaderValue, StatusCode, header};
 use ingest::Receipt;
 use wire::answer::{self, Answer};
-use wire::capture_query::Query;
 
 /// `/e`, `/capture`, `/track`, `/i/v0/e`, `/batch`.
 pub async fn events(State(app): State<App>, request: Request) -> Response {
@@ -46,7 +45,6 @@ pub async fn replay(State(app): State<App>, request: Request) -> Response {
 }
 
 async fn accept(app: &App, request: Request, route: Route) -> Response {
-    let beacon = request.uri().query().map(Query::parse).is_some_and(|query| query.beacon);
     let limit = match route {
         Route::Replay => app.settings.capture.max_replay_body_bytes,
         _ => app.settings.capture.max_body_bytes,
@@ -54,12 +52,13 @@ async fn accept(app: &App, request: Request, route: Route) -> Response {
     let outcome = async {
         let (parts, body) = arrive::read(app, request, limit).await?;
         telemetry::capture::request_size(endpoint(route), body.len());
-        app.door.accept(arrive::describe(app, &parts, route, body)).await
+        let arrival = arrive::describe(app, &parts, route, body);
+        let beacon = arrival.query.beacon;
+        app.door.accept(arrival).await.map(|receipt| (receipt, beacon))
     };
     match outcome.await {
-        Ok(Receipt::Stored { .. }) => respond(answer::ok(beacon)),
-        Ok(Receipt::Limited(Resource::Recordings)) => respond(answer::recordings_limited(beacon)),
-        Ok(Receipt::Limited(_)) => respond(answer::ok(beacon)),
+        Ok((Receipt::Limited(Resource::Recordings), beacon)) => respond(answer::recordings_limited(beacon)),
+        Ok((Receipt::Stored { .. } | Receipt::Limited(_), beacon)) => respond(answer::ok(beacon)),
         Err(rejection) => refuse(&rejection, route),
     }
 }

@@ -121,7 +121,7 @@ impl Pump {
             let records = self.read().await?;
             if !records.is_empty() {
                 self.turn(&records).await?;
-                self.report();
+                self.report_lag();
                 self.commit_if_due().await?;
                 continue;
             }
@@ -283,18 +283,23 @@ impl Pump {
         Ok(())
     }
 
-    /// Tells how far the log is ahead, for how long already, and what waits in memory.
-    fn report(&mut self) {
+    /// Tells how far the log is ahead, and for how long already.
+    fn report_lag(&mut self) {
         let behind = self.stores.log.durable().0.saturating_sub(self.next);
         if behind == 0 {
             self.caught_up = Instant::now();
         }
         telemetry::pump::lag(behind, 0, self.caught_up.elapsed());
+    }
+
+    /// Measures what waits in memory to be committed, in bytes, and tells it.
+    fn measure_tail(&self) -> usize {
         let stats = self.stores.warehouse.stats();
         telemetry::table::tail_bytes(stats.tail_bytes() as u64);
         for table in &stats.tables {
             telemetry::table::tail_rows(table.table, table.tail_rows as u64);
         }
+        stats.tail_bytes() + self.blocks.bytes()
     }
 }
 

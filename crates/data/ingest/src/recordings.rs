@@ -32,11 +32,7 @@ pub fn land(
     shelf: Shelf<'_>,
     rows: &mut Rows,
 ) -> Result<Result<(), Rejection>, Error> {
-    let request = match wire::replay::parse(&opened.json) {
-        Ok(request) => request,
-        Err(rejection) => return Ok(Err(rejection)),
-    };
-    let mut recordings = match wire::replay::recordings(&request, &opened.received) {
+    let mut recordings = match read(opened) {
         Ok(recordings) => recordings,
         Err(rejection) => return Ok(Err(rejection)),
     };
@@ -57,6 +53,11 @@ pub fn land(
         store(opened, entry, &recordings, shelf, rows);
     }
     Ok(Ok(()))
+}
+
+fn read(opened: &Opened) -> Result<Vec<Recording<'_>>, Rejection> {
+    let request = wire::replay::parse(&opened.json)?;
+    wire::replay::recordings(&request, &opened.received)
 }
 
 fn store(

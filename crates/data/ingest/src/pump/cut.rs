@@ -22,7 +22,7 @@ impl Pump {
         if self.committing.as_ref().is_some_and(JoinHandle::is_finished) {
             self.settle().await?;
         }
-        let bytes = self.stores.warehouse.tail_bytes() + self.blocks.bytes();
+        let bytes = self.measure_tail();
         let entries: usize = self.projects.values().map(|working| working.state.len()).sum();
         let full = bytes >= self.settings.bytes || entries >= WORKING_ENTRIES;
         if Instant::now() < self.due && (!full || !self.pause.is_zero()) {
