@@ -1,6 +1,6 @@
 //! Opening everything in order: metastore, log, tables, pump, socket.
 
-use crate::app::{App, Readiness};
+use crate::app::{self, App, Readiness};
 use crate::client_ip::Network;
 use crate::clock::Clock;
 use crate::connection::{self, Bounds};
@@ -60,7 +60,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     let bounds = door_bounds(&settings);
     let readiness = Arc::new(Readiness::default());
     let trusted = settings.server.trusted_proxies.iter().filter_map(|text| Network::parse(text)).collect();
-    let app = App {
+    let app = App::new(app::Parts {
         door: Door::new(log.clone(), directory.clone(), bounds),
         settings: Arc::new(settings),
         trusted,
@@ -70,7 +70,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
         engine,
         metrics,
         readiness: readiness.clone(),
-    };
+    });
     let (stop_accepting, stopping) = watch::channel(false);
     let connections = Bounds {
         header: Duration::from_millis(app.settings.server.header_timeout_ms),
