@@ -125,6 +125,7 @@ impl Door {
         let entry = self.directory.find(&token, arrival.at).await?;
         let received = received(arrival, &entry, token, sent_at);
         in_place(text.len(), || wire::replay::recordings(&request, &received).map(drop))?;
+        request.events.iter().try_for_each(event_size::check_snapshot)?;
         if entry.limited.contains(&Resource::Recordings) {
             telemetry::capture::quota_exceeded(Resource::Recordings.tag(), 1);
             return Ok(Receipt::Limited(Resource::Recordings));
@@ -196,10 +197,7 @@ impl Door {
             if normalize::is_discarded(raw) {
                 continue;
             }
-            let head = normalize::head(raw, received, context.at(index))?;
-            if received.route == Route::AiBatch && !event::name::event::AI.contains(&&*head.event) {
-                return Err(Rejection::NotAiEvent);
-            }
+            normalize::head(raw, received, context.at(index))?;
             event_size::check(raw, &self.bounds.events)?;
         }
         Ok(())
