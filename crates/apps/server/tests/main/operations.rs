@@ -1,6 +1,6 @@
 //! What an operator and a load balancer ask.
 
-use crate::client::Request;
+use crate::client::{Connection, Request};
 use crate::world::{Folder, TOKEN, World, eventually, settings};
 use axum::body::Body;
 use serde_json::json;
@@ -8,6 +8,7 @@ use server::app::{App, Readiness};
 use server::clock::Clock;
 use server::{folder, routes};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tower::ServiceExt;
 
 const READY: [&str; 5] = ["/_readiness", "/_readyz", "/_ready", "/_health", "/healthz"];
@@ -172,4 +173,40 @@ fn a_config_that_is_known_is_not_sent_again() {
         let answer = world.send(&Request::new("GET", path));
         assert_eq!((answer.status, answer.json()), (200, json!({key: []})), "{path}");
     }
+}
+
+/// A program that has a server inside may end its runtime, or let go of the server, without asking for a stop.
+#[test]
+fn a_server_that_is_let_go_breaks_off_quietly() {
+    static PANICKED: AtomicBool = AtomicBool::new(false);
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some("pump") {
+            PANICKED.store(true, Ordering::Relaxed);
+        }
+        report(panic);
+    }));
+    let dir = tempfile::tempdir().expect("a folder");
+    for server_first in [false, true, false] {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        // The log of the one before is closed by a thread of its own.
+        let mut running = None;
+        eventually("the folder is free", || {
+            running = runtime.block_on(server::start(settings(), dir.path())).ok();
+            running.is_some()
+        });
+        let running = running.expect("it runs");
+        let event = json!({"api_key": TOKEN, "event": "e", "distinct_id": "d"});
+        let mut connection = Connection::open(running.address).expect("it listens");
+        let answer = connection.send(&Request::json("/e/", event)).expect("an answer");
+        assert_eq!(answer.status, 200);
+        if server_first {
+            drop(running);
+            drop(runtime);
+        } else {
+            drop(runtime);
+            drop(running);
+        }
+    }
+    assert!(!PANICKED.load(Ordering::Relaxed), "the pump panicked");
 }
