@@ -37,7 +37,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     // The log holds the lock of the folder: nothing is written before it is ours. It must not start again at 0 when
     // it was lost, so it learns how far it had come.
     let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
-    let log = Segments::open_at(&folder::log(&data), log_settings(&settings), floor)?;
+    let log = Segments::open_at(&folder::log(&data), settings.of_log(), floor)?;
     let log: Arc<dyn EventLog> = Arc::new(log);
     let first = bootstrap::run(&*metastore, &settings.bootstrap, clock).await?;
     let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
@@ -90,8 +90,7 @@ pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Eng
     let data = data.canonicalize()?;
     let metastore: Arc<dyn Metastore> = Arc::new(Sqlite::open(folder::metastore_path(&data))?);
     let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
-    let log: Arc<dyn EventLog> =
-        Arc::new(Segments::open_at(&folder::log(&data), log_settings(settings), floor)?);
+    let log: Arc<dyn EventLog> = Arc::new(Segments::open_at(&folder::log(&data), settings.of_log(), floor)?);
     let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
     let directory = Arc::new(Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await?);
     let stores = Stores { log: log.clone(), metastore, warehouse: warehouse.clone() };
@@ -101,21 +100,6 @@ pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Eng
     pump.run(stopping).await?;
     log.close().await?;
     Ok(query::Engine::new(warehouse, query_limits(settings, &data))?)
-}
-
-/// The log's part of the settings.
-pub(crate) fn log_settings(settings: &Settings) -> eventlog::Settings {
-    let log = &settings.log;
-    // A record is a request: as large as the largest body may be before or after decompression.
-    let record = settings.capture.max_decompressed_bytes.max(settings.capture.max_replay_body_bytes) as u64;
-    eventlog::Settings {
-        segment_bytes: log.segment_bytes,
-        max_bytes: log.max_bytes,
-        min_free_bytes: log.min_free_bytes,
-        max_queue_bytes: (log.queue_bytes as u64).max(record),
-        max_record_bytes: record,
-        ..eventlog::Settings::default()
-    }
 }
 
 fn pump_settings(settings: &Settings, data: &Path) -> pump::Settings {

@@ -2,7 +2,8 @@
 
 use crate::client::Request;
 use crate::recorded::object;
-use crate::world::{Extra, Folder, World, block_on, settings};
+use crate::turn::turns;
+use crate::world::{Extra, World, block_on, settings};
 use event::ProjectId;
 use identity::person_id;
 use metastore::project;
@@ -27,12 +28,7 @@ fn cases() -> Vec<Value> {
     all
 }
 
-/// A case in the project it is sent to.
-struct Turn {
-    case: Value,
-    key: String,
-    project: i64,
-}
+type Turn = crate::turn::Turn<Value>;
 
 fn switches(case: &Value) -> project::Settings {
     let mut settings = project::Settings::default();
@@ -51,19 +47,7 @@ fn every_case_reads_the_same_from_memory_and_from_tables() {
         cases().into_iter().partition(|case| case["not_over_http"].is_null());
     assert_eq!((cases.len(), elsewhere.len()), (63, 2));
     let settings = settings();
-    let key = |index: usize| format!("phc_case_{index}");
-    let extra: Vec<Extra> = cases
-        .iter()
-        .enumerate()
-        .map(|(index, case)| Extra { settings: switches(case), ..Extra::of(key(index)) })
-        .collect();
-    let folder = Folder::with(&settings, &extra);
-    let projects = folder.projects.clone();
-    let turns: Vec<Turn> = cases
-        .into_iter()
-        .enumerate()
-        .map(|(index, case)| Turn { case, key: key(index), project: projects[index] })
-        .collect();
+    let (folder, turns) = turns(&settings, cases, |case, extra| Extra { settings: switches(case), ..extra });
     let world = folder.start(settings.clone());
     for turn in &turns {
         let body = json!({"api_key": turn.key, "batch": turn.case["events"]});
