@@ -8,7 +8,6 @@ use ingest::{Directory, Pump};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -31,7 +30,8 @@ pub struct Parts {
     pub serving: JoinHandle<()>,
 }
 
-/// The thread that folds. It ends before the runtime it uses does, or its next use of a timer would panic.
+/// The thread that folds, with a runtime of its own: folding and committing are CPU work without pauses, and on the
+/// threads of the doors every request would wait for them.
 struct PumpThread {
     thread: Option<std::thread::JoinHandle<()>>,
     /// Sends nothing: its end is the sign to break off, wherever the pump is. The log keeps what was not committed.
@@ -41,10 +41,12 @@ struct PumpThread {
 impl PumpThread {
     fn start(pump: Pump, stop: watch::Receiver<bool>, done: oneshot::Sender<Pumped>) -> Self {
         let (lease, ended) = oneshot::channel::<()>();
-        let handle = Handle::current();
-        // Folding is CPU work without pauses: it gets a thread of its own, so that no request waits for it.
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(1).thread_name("pump").enable_time();
+        // Without a thread or a runtime `done` is dropped, which `until` reports as a stopped pump.
         let spawned = std::thread::Builder::new().name("pump".into()).spawn(move || {
-            handle.block_on(async move {
+            let Ok(runtime) = runtime.build() else { return };
+            runtime.block_on(async move {
                 tokio::select! {
                     biased;
                     _ = ended => {}
@@ -52,7 +54,6 @@ impl PumpThread {
                 }
             });
         });
-        // Without its thread `done` is dropped, which `until` reports as a stopped pump.
         Self { thread: spawned.ok(), lease: Some(lease) }
     }
 }

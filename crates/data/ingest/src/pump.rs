@@ -30,6 +30,9 @@ const READ_BYTES: usize = 2 << 20;
 /// Bytes of JSON folded as one piece. Compressed records unpack to many times their size, and parsed events take several
 /// times that again: the bound keeps a turn's memory small.
 const PIECE_BYTES: usize = 4 << 20;
+/// Reason of the dead letters of requests with an event that a fold panicked on.
+const PANICKED: &str = "fold_panicked";
+
 /// How the pump works.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -174,20 +177,13 @@ impl Pump {
         Ok(())
     }
 
-    fn unpack(&mut self, record: &Record) -> Result<Unpacked, Error> {
+    fn unpack(&self, record: &Record) -> Result<Unpacked, Error> {
         let opened = landing::open(&record.bytes)?;
         if landing::is_replay(&opened.received) {
             return Ok(Unpacked { opened, events: Vec::new(), broken: None });
         }
         match landing::events(&opened) {
-            Ok(mut events) => {
-                for event in &mut events {
-                    if let Some(geo) = &self.geo {
-                        geo.enrich(&mut event.properties);
-                    }
-                }
-                Ok(Unpacked { opened, events, broken: None })
-            }
+            Ok(events) => Ok(Unpacked { opened, events, broken: None }),
             Err(rejection) => {
                 let broken = Some(rejection.tag());
                 Ok(Unpacked { opened, events: Vec::new(), broken })
@@ -256,13 +252,20 @@ impl Pump {
             rows.warnings.extend(warning);
             return Ok(());
         }
+        // After the cookieless rewrite, which takes the address of those who wish to be nobody.
+        if let Some(geo) = &self.geo {
+            geo.enrich(&mut event.properties);
+        }
         let working = working(&mut self.projects, project, &stores).await?;
         working.load(&*stores.metastore, std::iter::once(&event)).await?;
         // A fold that panics is our bug: the request is kept whole, and the other events go on.
         let folded = panic::catch_unwind(AssertUnwindSafe(|| working.fold(event, &rules)));
         let Ok(mut folded) = folded else {
             telemetry::process::task_panicked("pump");
-            letters::record(opened, "fold_panicked", rows);
+            // Once per request, however many of its events panic.
+            if !rows.dead_letters.iter().any(|letter| letter.reason == PANICKED) {
+                letters::record(opened, PANICKED, rows);
+            }
             return Ok(());
         };
         if let Some(drop) = folded.dropped {

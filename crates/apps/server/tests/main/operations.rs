@@ -5,7 +5,7 @@ use crate::signature::{gzip, v1};
 use crate::world::{Folder, TOKEN, World, eventually, settings};
 use axum::body::Body;
 use serde_json::json;
-use server::app::{App, Readiness};
+use server::app::{App, Parts, Readiness};
 use server::clock::Clock;
 use server::{folder, routes};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
     let warehouse = table::Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("tables");
     let bounds =
         ingest::accept::Bounds { decompressed: 1 << 20, events: event::event_size::Limits::default() };
-    App {
+    App::new(Parts {
         door: ingest::Door::new(log, directory.clone(), bounds),
         trusted: Arc::new([]),
         clock: Clock::from_setting(&settings.clock.fixed),
@@ -52,7 +52,7 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
         engine: Arc::new(query::Engine::new(Arc::new(warehouse), query::Limits::default()).expect("engine")),
         metrics: telemetry::install(),
         readiness,
-    }
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

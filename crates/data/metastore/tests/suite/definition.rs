@@ -5,7 +5,6 @@ use event::ProjectId;
 use metastore::definition::{Event, EventProperty, Owner, Property, PropertyType};
 use metastore::{Checkpoint, Definitions, Metastore, Page};
 use std::sync::Arc;
-use std::sync::Arc;
 
 fn seen(offset: u64, definitions: Definitions) -> Arc<Checkpoint> {
     Arc::new(Checkpoint { offset, projects: Vec::new(), definitions: vec![(ONE, definitions)] })
