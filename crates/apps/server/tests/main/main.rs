@@ -13,4 +13,5 @@ mod operations;
 mod recorded;
 mod rules;
 mod signature;
+mod start;
 mod world;
