@@ -70,13 +70,17 @@ impl Running {
     }
 
     /// CPU seconds used so far, user and system.
-    pub fn cpu(&self) -> anyhow::Result<f64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
-        // Fields 14 and 15 of proc(5), counted after the name; Linux counts them in hundredths of a second.
-        let (user, system) = ticks(11).zip(ticks(12)).context("unreadable /proc/PID/stat")?;
-        Ok((user + system) / 100.0)
+    pub fn cpu(&self) -> anyhow::Result<Cpu> {
+        let whole = cpu_seconds(&std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?)?;
+        let mut behind = 0.0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            // A thread may end while the list is read.
+            let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else { continue };
+            if stat.contains("(pump)") || stat.contains("(query)") {
+                behind += cpu_seconds(&stat)?;
+            }
+        }
+        Ok(Cpu { whole, ack: whole - behind })
     }
 
     /// A line of `/proc/PID/status` in MB: `VmRSS` (now) or `VmHWM` (peak).
@@ -104,6 +108,32 @@ impl Running {
         }
         Ok(())
     }
+}
+
+/// CPU seconds of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu {
+    /// All of it.
+    pub whole: f64,
+    /// What a client waits for: everything but the threads that fold, commit and answer queries.
+    pub ack: f64,
+}
+
+impl std::ops::Sub for Cpu {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self { whole: self.whole - before.whole, ack: self.ack - before.ack }
+    }
+}
+
+/// Reads a line of `/proc/PID/stat` or `/proc/PID/task/TID/stat`.
+fn cpu_seconds(stat: &str) -> anyhow::Result<f64> {
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
+    // Fields 14 and 15 of proc(5), counted after the name; Linux counts them in hundredths of a second.
+    let (user, system) = ticks(11).zip(ticks(12)).context("unreadable /proc/PID/stat")?;
+    Ok((user + system) / 100.0)
 }
 
 impl Drop for Running {

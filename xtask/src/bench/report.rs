@@ -18,9 +18,11 @@ pub struct Note {
     pub failed: u64,
     /// Seconds of load.
     pub wall: f64,
-    /// Server CPU per acked event during the load, background work included.
+    /// Server CPU per acked event up to the durable ack: doors and log.
+    pub ack_cpu_us: f64,
+    /// The same with the folding and committing that went on beside it.
     pub cpu_us: f64,
-    /// The same until everything was visible.
+    /// The same until everything was visible: what an event costs in all.
     pub landed_cpu_us: Option<f64>,
     /// Seconds from the end of the load until everything was visible; absent when it never was.
     pub drain: Option<f64>,
@@ -40,8 +42,8 @@ impl Note {
         json!({
             "measure": self.name, "server": if self.ours { "ours" } else { "floor" }, "round": round,
             "events": self.events, "failed_requests": self.failed, "wall_s": rounded(self.wall),
-            "events_per_s": (self.events as f64 / self.wall).round(), "cpu_us_per_event": rounded(self.cpu_us),
-            "events_per_s_per_core": (1e6 / self.cpu_us).round(), "landed_cpu_us_per_event": self.landed_cpu_us.map(rounded),
+            "events_per_s": (self.events as f64 / self.wall).round(), "ack_cpu_us_per_event": rounded(self.ack_cpu_us),
+            "cpu_us_per_event": rounded(self.cpu_us), "events_per_s_per_core": (1e6 / self.ack_cpu_us).round(), "landed_cpu_us_per_event": self.landed_cpu_us.map(rounded),
             "drain_s": self.drain.map(rounded), "p50_ms": self.p50_ms, "p99_ms": self.p99_ms,
             "rss_idle_mb": rounded(self.idle_mb), "rss_peak_mb": rounded(self.peak_mb),
             "goal_events_per_s_per_core": self.goal,
@@ -74,7 +76,8 @@ pub fn table(notes: &[Note]) {
                     .collect(),
             )
         };
-        let (Some(floor), Some(ours)) = (of(false, |note| note.cpu_us), of(true, |note| note.cpu_us)) else {
+        let (Some(floor), Some(ours)) = (of(false, |note| note.ack_cpu_us), of(true, |note| note.ack_cpu_us))
+        else {
             continue;
         };
         let rate = 1e6 / ours;
@@ -102,7 +105,7 @@ pub fn median_rate(notes: &[Note], name: &str) -> f64 {
 }
 
 fn spread(notes: &[Note], name: &str) -> Option<(f64, f64)> {
-    let costs = notes.iter().filter(|note| note.ours && note.name == name).map(|note| note.cpu_us);
+    let costs = notes.iter().filter(|note| note.ours && note.name == name).map(|note| note.ack_cpu_us);
     costs.fold(None, |range: Option<(f64, f64)>, cost| {
         Some(range.map_or((cost, cost), |(least, most)| (least.min(cost), most.max(cost))))
     })

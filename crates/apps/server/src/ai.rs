@@ -14,7 +14,7 @@ pub async fn multipart(State(app): State<App>, request: Request) -> Response {
     match accept_multipart(&app, request).await {
         Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer).into_response(),
         Err(Refused::Quota) => {
-            let mut response = (StatusCode::TOO_MANY_REQUESTS, "billing limit reached").into_response();
+            let mut response = (StatusCode::TOO_MANY_REQUESTS, ai::OVER_QUOTA).into_response();
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
             response
         }

@@ -5,12 +5,31 @@ use crate::clock::Clock;
 use crate::settings::Settings;
 use ingest::{Directory, Door};
 use metastore::Metastore;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The state shared by all requests.
+/// The state shared by all requests: one pointer, because every request clones it.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+impl App {
+    /// Makes the state out of its parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What is in it.
+pub struct Parts {
     /// The settings in force.
     pub settings: Arc<Settings>,
     /// Networks whose forwarding headers are believed.

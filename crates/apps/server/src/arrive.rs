@@ -1,7 +1,7 @@
 //! From an HTTP request to what the door takes: body, addresses, headers, signature.
 
 use crate::app::App;
-use crate::body::{self, Fault};
+use crate::body::{self, Bounds, Fault};
 use crate::client_ip;
 use crate::connection::Peer;
 use crate::{clock, place, signature};
@@ -13,19 +13,18 @@ use http::request::Parts;
 use ingest::Arrival;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 use wire::capture_query::Query;
 
 /// Reads a write request: bounded, and signed if a secret is configured.
 pub async fn read(app: &App, request: Request, limit: usize) -> Result<(Parts, Bytes), Rejection> {
     let (parts, body) = request.into_parts();
-    let pause = Duration::from_millis(app.settings.server.body_timeout_ms);
-    let bytes = body::collect(body, limit, pause).await.map_err(|fault| match fault {
+    let bounds = Bounds::of(&app.settings.server, limit);
+    let bytes = body::collect(body, bounds).await.map_err(|fault| match fault {
         Fault::TooLarge(limit) => {
             telemetry::capture::payload_too_large("wire");
             Rejection::TooLarge(format!("request body above {limit} bytes"))
         }
-        Fault::Timeout(_) => Rejection::BodyTimeout,
+        Fault::Stalled(_) | Fault::Late => Rejection::BodyTimeout,
         // Nobody is there to read it; the text is for the log of a proxy.
         Fault::Gone => Rejection::Decoding("the request body ended early".into()),
     })?;

@@ -1,12 +1,15 @@
 //! Whether the process lives, whether it wants traffic, and its numbers.
 
 use crate::app::App;
-use axum::extract::State;
+use crate::body::{self, Bounds};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
-/// Every path that is in no table of routes.
-pub async fn nothing_here() -> StatusCode {
+/// Every path that is in no table of routes. The body is read, so that the client reads the answer.
+pub async fn nothing_here(State(app): State<App>, request: Request) -> StatusCode {
+    let bounds = Bounds::of(&app.settings.server, app.settings.capture.max_body_bytes);
+    body::discard(request.into_body(), bounds).await;
     StatusCode::NOT_FOUND
 }
 

@@ -1,5 +1,6 @@
 //! What happens around every handler: paths, CORS, panics, numbers.
 
+use crate::capture_v1;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
@@ -43,12 +44,25 @@ pub fn catch_panics() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Response> {
     CatchPanicLayer::custom(panicked as fn(Box<dyn Any + Send>) -> Response)
 }
 
+/// The same for capture v1, whose clients read every refusal as JSON.
+pub fn catch_panics_v1() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Response> {
+    fn answer(panic: Box<dyn Any + Send>) -> Response {
+        report(panic);
+        capture_v1::refuse(&wire::v1::Error::Internal)
+    }
+    CatchPanicLayer::custom(answer as fn(Box<dyn Any + Send>) -> Response)
+}
+
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    report(panic);
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+fn report(panic: Box<dyn Any + Send>) {
     telemetry::http::panicked();
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
     tracing::error!(panic = text, "a request handler panicked; this is a bug, please report it");
-    StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
 /// Counts and times requests under the pattern of their route, never under the raw path.

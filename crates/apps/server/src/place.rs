@@ -29,7 +29,8 @@ pub fn from_headers(headers: &HeaderMap) -> Option<Place> {
         time_zone: text("cf-timezone"),
         asn: None,
         as_organization: None,
-        colo: None,
+        // The ray ends with the data centre: `8f00c2ab3d4e5f60-CDG`.
+        colo: text("cf-ray").and_then(|ray| Some(ray.rsplit_once('-')?.1.to_owned())),
         metro_code: text("cf-metro-code"),
         ray: text("cf-ray"),
     };
@@ -44,6 +45,8 @@ mod tests {
     fn cloudflare_headers_become_a_place() {
         let mut headers = HeaderMap::new();
         assert_eq!(from_headers(&headers), None);
+        headers.insert("cf-ray", "8f00c2ab3d4e5f60-CDG".parse().expect("header"));
+        assert_eq!(from_headers(&headers).expect("place").colo.as_deref(), Some("CDG"));
         headers.insert("cf-ipcountry", "DE".parse().expect("header"));
         headers.insert("cf-iplatitude", "52.5".parse().expect("header"));
         headers.insert("cf-iplongitude", "NaN".parse().expect("header"));

@@ -91,6 +91,15 @@ impl Problem {
         }
     }
 
+    /// 503 with Retry-After.
+    pub fn unavailable() -> Self {
+        let detail = "The service is unavailable, please retry.";
+        Self {
+            retry_after: Some(1),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "service_unavailable", detail)
+        }
+    }
+
     /// 500. What happened is in the log of the server, not in the answer.
     pub fn server_error() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "error", "A server error occurred.")

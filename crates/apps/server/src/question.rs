@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::auth::{self, Permission};
-use crate::body::{self, Fault};
+use crate::body::{self, Bounds, Fault};
 use crate::problem::Problem;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,7 @@ use event::ProjectId;
 use http::{Method, StatusCode, header};
 use metastore::key::Access;
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Bytes of a question: far above any SQL that is accepted.
 const BODY_BYTES: usize = 1024 * 1024;
@@ -36,10 +36,10 @@ pub async fn ask(State(app): State<App>, Path(project): Path<String>, request: R
 
 async fn answer(app: &App, project: &str, request: Request) -> Result<String, Problem> {
     let (parts, body) = request.into_parts();
-    let pause = Duration::from_millis(app.settings.server.body_timeout_ms);
-    let bytes = body::collect(body, BODY_BYTES, pause).await.map_err(|fault| match fault {
+    let bounds = Bounds::of(&app.settings.server, BODY_BYTES);
+    let bytes = body::collect(body, bounds).await.map_err(|fault| match fault {
         Fault::TooLarge(limit) => Problem::too_large(limit),
-        Fault::Timeout(_) | Fault::Gone => Problem::timeout(),
+        Fault::Stalled(_) | Fault::Late | Fault::Gone => Problem::timeout(),
     })?;
     let body: Result<Value, _> = serde_json::from_slice(&bytes);
     let in_body = body.as_ref().ok().and_then(|body| body["personal_api_key"].as_str());

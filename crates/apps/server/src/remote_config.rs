@@ -5,13 +5,14 @@ use crate::arrive;
 use crate::problem::Problem;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use event::Rejection;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use wire::remote_config::{self, Options, SessionRecording};
 
 /// `GET /array/:token/config`.
 pub async fn json(State(app): State<App>, Path(token): Path<String>, headers: HeaderMap) -> Response {
     match options(&app, &token).await {
-        Ok(options) => cached("application/json", remote_config::config(&token, &options), &headers),
+        Ok(options) => cached(remote_config::JSON, remote_config::config(&token, &options), &headers),
         Err(problem) => problem.into_response(),
     }
 }
@@ -19,7 +20,9 @@ pub async fn json(State(app): State<App>, Path(token): Path<String>, headers: He
 /// `GET /array/:token/config.js`.
 pub async fn script(State(app): State<App>, Path(token): Path<String>, headers: HeaderMap) -> Response {
     match options(&app, &token).await {
-        Ok(options) => cached("application/javascript", remote_config::config_js(&token, &options), &headers),
+        Ok(options) => {
+            cached(remote_config::JAVASCRIPT, remote_config::config_js(&token, &options), &headers)
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -28,7 +31,10 @@ async fn options(app: &App, token: &str) -> Result<Options, Problem> {
     if !remote_config::is_token(token) {
         return Err(Problem::not_found());
     }
-    let entry = app.directory.find(token, app.clock.now()).await.map_err(|_| Problem::not_found())?;
+    let entry = app.directory.find(token, app.clock.now()).await.map_err(|rejection| match rejection {
+        Rejection::Retry => Problem::unavailable(),
+        _ => Problem::not_found(),
+    })?;
     Ok(Options {
         session_recording: entry.settings.session_recording_opt_in.then(SessionRecording::default),
         autocapture_opt_out: entry.settings.autocapture_opt_out,
@@ -49,8 +55,8 @@ fn cached(kind: &'static str, body: Option<String>, headers: &HeaderMap) -> Resp
         ([(header::CONTENT_TYPE, kind)], body).into_response()
     };
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-    headers.append(header::VARY, HeaderValue::from_static("Origin, Referer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(remote_config::CACHE_CONTROL));
+    headers.append(header::VARY, HeaderValue::from_static(remote_config::VARY));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }

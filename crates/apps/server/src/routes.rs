@@ -53,7 +53,7 @@ fn v1() -> Router<App> {
     Router::new()
         .route("/i/v1/analytics/events", post(capture_v1::events))
         .route("/i/v1/ai/events", post(capture_v1::ai_events))
-        .layer(layer::catch_panics())
+        .layer(layer::catch_panics_v1())
         .layer(layer::cors_v1())
 }
 
@@ -79,6 +79,8 @@ fn operations() -> Router<App> {
         .route("/_ready", get(health::readiness))
         .route("/_health", get(health::readiness))
         .route("/healthz", get(health::readiness))
-        .route("/metrics", get(health::metrics))
         .layer(layer::catch_panics())
+        .layer(layer::cors_v0())
+        // Without CORS: no page may read them with a visitor's browser.
+        .route("/metrics", get(health::metrics))
 }

@@ -8,7 +8,6 @@ use ingest::{Directory, Pump};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -31,7 +30,47 @@ pub struct Parts {
     pub serving: JoinHandle<()>,
 }
 
-/// A server that listens.
+/// The thread that folds, with a runtime of its own: folding and committing are CPU work without pauses, and on the
+/// threads of the doors every request would wait for them.
+struct PumpThread {
+    thread: Option<std::thread::JoinHandle<()>>,
+    /// Sends nothing: its end is the sign to break off, wherever the pump is. The log keeps what was not committed.
+    lease: Option<oneshot::Sender<()>>,
+}
+
+impl PumpThread {
+    fn start(pump: Pump, stop: watch::Receiver<bool>, done: oneshot::Sender<Pumped>) -> Self {
+        let (lease, ended) = oneshot::channel::<()>();
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(1).thread_name("pump").enable_time();
+        // Without a thread or a runtime `done` is dropped, which `until` reports as a stopped pump.
+        let spawned = std::thread::Builder::new().name("pump".into()).spawn(move || {
+            let Ok(runtime) = runtime.build() else { return };
+            runtime.block_on(async move {
+                tokio::select! {
+                    biased;
+                    _ = ended => {}
+                    result = pump.run(stop) => drop(done.send(result)),
+                }
+            });
+        });
+        Self { thread: spawned.ok(), lease: Some(lease) }
+    }
+}
+
+impl Drop for PumpThread {
+    fn drop(&mut self) {
+        self.lease = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How the pump ended.
+type Pumped = Result<(), ingest::Error>;
+
+/// A server that listens. Dropped, or its runtime dropped, it breaks off as if killed; [`Running::until`] ends it well.
 pub struct Running {
     /// The address in use; the port is a real one even when 0 was asked for.
     pub address: SocketAddr,
@@ -39,7 +78,9 @@ pub struct Running {
     pub first: Option<FirstStart>,
     parts: Parts,
     stop_pump: watch::Sender<bool>,
-    pumped: oneshot::Receiver<Result<(), ingest::Error>>,
+    pumped: oneshot::Receiver<Pumped>,
+    /// Dropped with the server; the task that holds the pump's thread waits for that.
+    _held: oneshot::Sender<()>,
 }
 
 impl Running {
@@ -47,15 +88,16 @@ impl Running {
     pub fn new(address: SocketAddr, first: Option<FirstStart>, parts: Parts, pump: Pump) -> Self {
         let (stop_pump, stopping) = watch::channel(false);
         let (done, pumped) = oneshot::channel();
-        let handle = Handle::current();
-        // Folding is CPU work without pauses: it gets a thread of its own, so that no request waits for it.
-        let spawned = std::thread::Builder::new().name("pump".into()).spawn(move || {
-            let _ = done.send(handle.block_on(pump.run(stopping)));
+        let (held, released) = oneshot::channel();
+        let thread = PumpThread::start(pump, stopping, done);
+        // A runtime that ends drops its tasks before its timers, and so this task ends the thread in time.
+        tokio::spawn(async move {
+            let thread = thread;
+            let _ = released.await;
+            drop(thread);
         });
-        // Without its thread the sender is dropped, which `until` reports as a stopped pump.
-        drop(spawned);
         parts.readiness.set(true);
-        Self { address, first, parts, stop_pump, pumped }
+        Self { address, first, parts, stop_pump, pumped, _held: held }
     }
 
     /// Serves until `signal` completes, then stops in order; or until a part cannot go on.
@@ -104,7 +146,7 @@ impl Running {
     }
 }
 
-fn pump_failure(ended: Result<Result<(), ingest::Error>, oneshot::error::RecvError>) -> Failure {
+fn pump_failure(ended: Result<Pumped, oneshot::error::RecvError>) -> Failure {
     match ended {
         Ok(Err(error)) => format!("cannot go on: {}", error.chain()).into(),
         Ok(Ok(())) => "the pump stopped without being asked".into(),

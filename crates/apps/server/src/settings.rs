@@ -43,6 +43,8 @@ pub struct Server {
     pub header_timeout_ms: u64,
     /// Milliseconds between pieces of a body.
     pub body_timeout_ms: u64,
+    /// Milliseconds for a whole body.
+    pub body_deadline_ms: u64,
     /// Connections at once.
     pub max_connections: usize,
 }
@@ -156,6 +158,21 @@ pub struct Telemetry {
 }
 
 impl Settings {
+    /// What the log is opened with.
+    pub(crate) fn of_log(&self) -> eventlog::Settings {
+        let Log { segment_bytes, queue_bytes, max_bytes, min_free_bytes } = self.log;
+        // A record is a request: as large as the largest body may be before or after decompression.
+        let record = self.capture.max_decompressed_bytes.max(self.capture.max_replay_body_bytes) as u64;
+        eventlog::Settings {
+            segment_bytes,
+            max_bytes,
+            min_free_bytes,
+            max_queue_bytes: (queue_bytes as u64).max(record),
+            max_record_bytes: record,
+            ..eventlog::Settings::default()
+        }
+    }
+
     /// Everything that is wrong with the values, all at once, each naming its key.
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -200,6 +217,9 @@ impl Settings {
         );
         for (key, value) in [
             ("server.max_connections", self.server.max_connections),
+            ("server.header_timeout_ms", self.server.header_timeout_ms as usize),
+            ("server.body_timeout_ms", self.server.body_timeout_ms as usize),
+            ("server.body_deadline_ms", self.server.body_deadline_ms as usize),
             ("capture.max_body_bytes", self.capture.max_body_bytes),
             ("capture.max_event_bytes", self.capture.max_event_bytes),
             ("query.max_rows", self.query.max_rows),
@@ -210,7 +230,7 @@ impl Settings {
         ] {
             check(value > 0, format!("{key}: must be greater than 0"));
         }
-        if let Err(error) = crate::start::log_settings(self).check() {
+        if let Err(error) = self.of_log().check() {
             found.push(error.to_string());
         }
         found

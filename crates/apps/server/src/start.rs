@@ -1,6 +1,6 @@
 //! Opening everything in order: metastore, log, tables, pump, socket.
 
-use crate::app::{App, Readiness};
+use crate::app::{self, App, Readiness};
 use crate::client_ip::Network;
 use crate::clock::Clock;
 use crate::connection::{self, Bounds};
@@ -42,7 +42,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     if floor > Offset(0) && !folder::log(&data).exists() {
         tracing::warn!(path = %folder::log(&data).display(), "the log is gone: events not yet in the tables are lost");
     }
-    let log = Segments::open_at(&folder::log(&data), log_settings(&settings), floor)?;
+    let log = Segments::open_at(&folder::log(&data), settings.of_log(), floor)?;
     let log: Arc<dyn EventLog> = Arc::new(log);
     let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
     let mode = match settings.capture.token_mode {
@@ -67,7 +67,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     let bounds = door_bounds(&settings);
     let readiness = Arc::new(Readiness::default());
     let trusted = settings.server.trusted_proxies.iter().filter_map(|text| Network::parse(text)).collect();
-    let app = App {
+    let app = App::new(app::Parts {
         door: Door::new(log.clone(), directory.clone(), bounds),
         settings: Arc::new(settings),
         trusted,
@@ -77,7 +77,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
         engine,
         metrics,
         readiness: readiness.clone(),
-    };
+    });
     let (stop_accepting, stopping) = watch::channel(false);
     let connections = Bounds {
         header: Duration::from_millis(app.settings.server.header_timeout_ms),
@@ -98,8 +98,7 @@ pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Eng
     folder::check_whole(&data)?;
     let metastore: Arc<dyn Metastore> = Arc::new(Sqlite::open(folder::metastore_path(&data))?);
     let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
-    let log: Arc<dyn EventLog> =
-        Arc::new(Segments::open_at(&folder::log(&data), log_settings(settings), floor)?);
+    let log: Arc<dyn EventLog> = Arc::new(Segments::open_at(&folder::log(&data), settings.of_log(), floor)?);
     let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
     let directory = Arc::new(Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await?);
     let stores = Stores { log: log.clone(), metastore, warehouse: warehouse.clone() };
@@ -109,21 +108,6 @@ pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Eng
     pump.run(stopping).await?;
     log.close().await?;
     Ok(query::Engine::new(warehouse, query_limits(settings, &data))?)
-}
-
-/// The log's part of the settings.
-pub(crate) fn log_settings(settings: &Settings) -> eventlog::Settings {
-    let log = &settings.log;
-    // A record is a request: as large as the largest body may be before or after decompression.
-    let record = settings.capture.max_decompressed_bytes.max(settings.capture.max_replay_body_bytes) as u64;
-    eventlog::Settings {
-        segment_bytes: log.segment_bytes,
-        max_bytes: log.max_bytes,
-        min_free_bytes: log.min_free_bytes,
-        max_queue_bytes: (log.queue_bytes as u64).max(record),
-        max_record_bytes: record,
-        ..eventlog::Settings::default()
-    }
 }
 
 fn pump_settings(settings: &Settings, data: &Path) -> pump::Settings {

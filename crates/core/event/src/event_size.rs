@@ -20,7 +20,7 @@ impl Default for Limits {
 
 /// Bytes of the event's JSON as it was sent, less white space between fields.
 pub fn measure(raw: &RawEvent<'_>) -> usize {
-    let texts = [&raw.token, &raw.event, &raw.uuid, &raw.session_id, &raw.window_id];
+    let texts = [&raw.token, &raw.event, &raw.uuid];
     let values = [
         (raw.distinct_id, "distinct_id"),
         (raw.timestamp, "timestamp"),
@@ -31,7 +31,6 @@ pub fn measure(raw: &RawEvent<'_>) -> usize {
         (raw.set_once, "$set_once"),
         (raw.unset, "$unset"),
         (raw.context, "context"),
-        (raw.options, "options"),
     ];
     // Quotes of the key, colon and comma.
     const AROUND: usize = 4;
@@ -50,7 +49,18 @@ pub fn measure(raw: &RawEvent<'_>) -> usize {
 /// [`Rejection::TooLarge`]; in v0 that refuses the whole request before anything of it is stored.
 pub fn check(raw: &RawEvent<'_>, limits: &Limits) -> Result<(), Rejection> {
     let ai = raw.event.as_deref().is_some_and(|name| name.starts_with("$ai_"));
-    let max = if ai { limits.ai } else { limits.analytics };
+    at_most(raw, if ai { limits.ai } else { limits.analytics })
+}
+
+/// Checks one replay event against [`limit::SNAPSHOT_BYTES`].
+///
+/// # Errors
+/// [`Rejection::TooLarge`], for the whole request.
+pub fn check_snapshot(raw: &RawEvent<'_>) -> Result<(), Rejection> {
+    at_most(raw, limit::SNAPSHOT_BYTES)
+}
+
+fn at_most(raw: &RawEvent<'_>, max: usize) -> Result<(), Rejection> {
     let size = measure(raw);
     if size > max {
         return Err(Rejection::TooLarge(format!("event of {size} bytes, limit {max}")));
@@ -78,6 +88,7 @@ mod tests {
         raw.event = Some(Cow::Borrowed("$ai_span"));
         assert_eq!(check(&raw, &limits), Ok(()));
         raw.event = Some(Cow::Borrowed("a"));
+        assert_eq!(check_snapshot(&raw), Ok(()));
         raw.properties = None;
         assert_eq!(check(&raw, &limits), Ok(()));
     }

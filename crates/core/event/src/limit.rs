@@ -18,7 +18,7 @@ pub const JSON_DEPTH: usize = 128;
 pub const EVENT_BYTES: usize = 1024 * 1024;
 /// Serialized bytes of one `$ai_*` event.
 pub const AI_EVENT_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes of one replay request's items.
+/// Bytes of one replay event.
 pub const SNAPSHOT_BYTES: usize = 25 * 1024 * 1024;
 /// Clock skew below which a client's clock is believed as it is.
 pub const SKEW_DEADBAND_MS: i64 = 150_000;

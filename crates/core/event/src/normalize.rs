@@ -156,7 +156,7 @@ fn event_name<'a>(
     if name.is_empty() {
         return Err(Rejection::NoEventName);
     }
-    if route == Route::AiBatch && !name.starts_with("$ai_") {
+    if route == Route::AiBatch && !names::AI.contains(&name.as_ref()) {
         return Err(Rejection::NotAiEvent);
     }
     match distinct_id::cut_chars(name, limit::EVENT_NAME_CHARS) {
@@ -316,7 +316,8 @@ mod tests {
         assert!(matches!(check(None, "{}", Route::Events), Err(Rejection::Hydration(_))));
         assert_eq!(check(Some(""), "{}", Route::Engage), Err(Rejection::NoEventName));
         assert_eq!(check(Some("click"), "{}", Route::AiBatch), Err(Rejection::NotAiEvent));
-        assert_eq!(check(Some("$ai_x"), "{}", Route::AiBatch).as_deref(), Ok("$ai_x"));
+        assert_eq!(check(Some("$ai_x"), "{}", Route::AiBatch), Err(Rejection::NotAiEvent));
+        assert_eq!(check(Some("$ai_span"), "{}", Route::AiBatch).as_deref(), Ok("$ai_span"));
         let yes = r#"{"$cookieless_mode":"yes"}"#;
         assert_eq!(check(Some("x"), yes, Route::Events), Err(Rejection::InvalidCookieless));
         assert_eq!(check(Some("x"), r#"{"$cookieless_mode":true}"#, Route::Events).as_deref(), Ok("x"));

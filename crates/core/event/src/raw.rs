@@ -34,10 +34,4 @@ pub struct RawEvent<'a> {
     pub context: Option<&'a RawValue>,
     /// Every other root field, in order: kept in the `extra` column.
     pub extra: Vec<(Cow<'a, str>, &'a RawValue)>,
-    /// v1 `options`, as sent.
-    pub options: Option<&'a RawValue>,
-    /// v1 `session_id`.
-    pub session_id: Option<Cow<'a, str>>,
-    /// v1 `window_id`.
-    pub window_id: Option<Cow<'a, str>>,
 }

@@ -40,8 +40,8 @@ pub enum Rejection {
     /// Replay event without `$snapshot_data`.
     #[error("replay event submitted without snapshot data")]
     NoSnapshot,
-    /// Another event than `$ai_*` on an AI route.
-    #[error("event is not an AI event: only $ai_* events are accepted here")]
+    /// Another event than those of [`crate::name::event::AI`] on an AI route.
+    #[error("event is not an AI event: only {} are accepted here", crate::name::event::AI.join(", "))]
     NotAiEvent,
     /// No key anywhere.
     #[error("event submitted without an api_key")]

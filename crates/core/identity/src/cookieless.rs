@@ -30,32 +30,41 @@ const KEPT: SignedDuration = SignedDuration::from_hours(72);
 /// A refused event: why it is dropped, and what to tell its sender.
 pub type Refused = (Drop, Warning);
 
+/// The calendar day of a visit where it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// The date: which salt hashes the visitor.
+    pub date: Date,
+    /// When that day began there: the time in the session's id.
+    pub start: Timestamp,
+}
+
 /// Whether an event has to be given an id by [`rewrite`] before it is folded.
 pub fn applies(event: &CapturedEvent) -> bool {
     event.distinct_id == SENTINEL && js::truthy(event.properties.get(property::COOKIELESS_MODE))
 }
 
-/// The calendar day of an event where it happened: the day whose salt hashes it.
+/// The calendar day of an event. `home` is the project's time zone, for events that do not say a known one.
 ///
 /// # Errors
 /// A day that is so far from the time of arrival that it has no salt any more, or none yet.
-pub fn day_of(event: &CapturedEvent) -> Result<Date, Refused> {
-    let zone = event.properties.get("$timezone").and_then(Value::as_str);
-    let zone = zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
-    let day = event.timestamp.to_zoned(zone).date();
-    let start = start_of(day);
-    let ended = start.is_none_or(|start| {
-        event.received_at.duration_since(start) >= KEPT + BEHIND + SignedDuration::from_hours(24)
-    });
-    let early = start.is_none_or(|start| start.duration_since(event.received_at) > AHEAD);
-    if ended || early {
-        return Err(refuse(event, Drop::CookielessTimestampOutOfRange));
+pub fn day_of(event: &CapturedEvent, home: &str) -> Result<Day, Refused> {
+    let sent = event.properties.get("$timezone").and_then(Value::as_str);
+    let zone = [sent.unwrap_or_default(), home].into_iter().find_map(|name| TimeZone::get(name).ok());
+    let zone = zone.unwrap_or(TimeZone::UTC);
+    let date = event.timestamp.to_zoned(zone.clone()).date();
+    let refused = || refuse(event, Drop::CookielessTimestampOutOfRange);
+    // The salt is one for the whole world, so its life is counted in UTC.
+    let utc = start_of(date, TimeZone::UTC).ok_or_else(refused)?;
+    let ended = event.received_at.duration_since(utc) >= KEPT + BEHIND + SignedDuration::from_hours(24);
+    if ended || utc.duration_since(event.received_at) > AHEAD {
+        return Err(refused());
     }
-    Ok(day)
+    Ok(Day { date, start: start_of(date, zone).unwrap_or(utc) })
 }
 
-fn start_of(day: Date) -> Option<Timestamp> {
-    day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+fn start_of(date: Date, zone: TimeZone) -> Option<Timestamp> {
+    date.to_zoned(zone).ok().map(|zoned| zoned.timestamp())
 }
 
 /// Replaces the distinct id by the visitor's id of `day`, sets the session and device, and takes out what
@@ -66,7 +75,7 @@ fn start_of(day: Date) -> Option<Timestamp> {
 pub fn rewrite(
     event: &mut CapturedEvent,
     project: ProjectId,
-    day: Date,
+    day: Day,
     salt: &[u8; 16],
 ) -> Result<(), Refused> {
     if validate::is_merge(&event.event) {
@@ -84,7 +93,7 @@ pub fn rewrite(
     let hash = hasher.finish128().as_bytes();
 
     let id = format!("cookieless_{}", STANDARD_NO_PAD.encode(hash));
-    let start = start_of(day).map_or(0, |start| u64::try_from(start.as_millisecond()).unwrap_or(0));
+    let start = u64::try_from(day.start.as_millisecond()).unwrap_or(0);
     let mut random = [0; 10];
     random.copy_from_slice(&hash[..10]);
     let session = Builder::from_unix_timestamp_millis(start, &random).into_uuid().to_string();
@@ -92,6 +101,11 @@ pub fn rewrite(
     event.ip = None;
     for key in [property::IP, "$raw_user_agent", "$cookieless_extra"] {
         event.properties.shift_remove(key);
+    }
+    for (map, key) in [(property::SET, "$raw_user_agent"), (property::SET_ONCE, "$initial_raw_user_agent")] {
+        if let Some(Value::Object(map)) = event.properties.get_mut(map) {
+            map.shift_remove(key);
+        }
     }
     event.properties.insert(property::SESSION_ID.to_owned(), Value::String(session));
     event.properties.insert("$device_id".to_owned(), Value::String(id.clone()));
@@ -141,12 +155,13 @@ mod tests {
             SENTINEL,
             minute(at),
             json!({"$cookieless_mode": true, "$raw_user_agent": "UA", "$ip": "1.2.3.4", "$host": "a.x.io",
-                "$cookieless_extra": "e", "$timezone": "Europe/Paris"}),
+                "$cookieless_extra": "e", "$timezone": "Europe/Paris", "$set": {"$raw_user_agent": "UA", "k": 1},
+                "$set_once": {"$initial_raw_user_agent": "UA"}}),
         )
     }
 
     fn rewritten(mut event: CapturedEvent, salt: u8) -> CapturedEvent {
-        let day = day_of(&event).expect("a day");
+        let day = day_of(&event, "UTC").expect("a day");
         rewrite(&mut event, ProjectId(1), day, &[salt; 16]).expect("a rewritten event");
         event
     }
@@ -162,6 +177,9 @@ mod tests {
         let session =
             Uuid::parse_str(event.properties["$session_id"].as_str().expect("text")).expect("a uuid");
         assert_eq!(session.get_version_num(), 7);
+        let started = session.get_timestamp().expect("a time").to_unix().0;
+        assert_eq!(i64::try_from(started), Ok(minute(-60).as_second()), "midnight in Paris");
+        assert_eq!(json!([event.properties["$set"], event.properties["$set_once"]]), json!([{"k": 1}, {}]));
         assert_eq!(rewritten(visit(60), 1).distinct_id, event.distinct_id);
         assert_ne!(rewritten(visit(0), 2).distinct_id, event.distinct_id);
         let mut elsewhere = visit(0);
@@ -174,9 +192,11 @@ mod tests {
     #[test]
     fn the_day_is_the_visitors() {
         let mut event = visit(23 * 60 + 30);
-        assert_eq!(day_of(&event).expect("a day").to_string(), "2026-01-02");
+        assert_eq!(day_of(&event, "UTC").expect("a day").date.to_string(), "2026-01-02");
         event.properties["$timezone"] = json!("nowhere");
-        assert_eq!(day_of(&event).expect("a day").to_string(), "2026-01-01");
+        assert_eq!(day_of(&event, "UTC").expect("a day").date.to_string(), "2026-01-01");
+        assert_eq!(day_of(&event, "Asia/Tokyo").expect("a day").date.to_string(), "2026-01-02");
+        assert_eq!(day_of(&event, "elsewhere").expect("a day").date.to_string(), "2026-01-01");
     }
 
     #[test]
@@ -185,7 +205,7 @@ mod tests {
             let mut event = visit(0);
             event.properties["$timezone"] = json!("UTC");
             event.received_at = minute(hours * 60);
-            assert_eq!(day_of(&event).is_ok(), fits, "{hours} hours later");
+            assert_eq!(day_of(&event, "UTC").is_ok(), fits, "{hours} hours later");
         }
     }
 
@@ -198,7 +218,7 @@ mod tests {
         ] {
             let mut event = visit(0);
             event.properties.shift_remove(key);
-            let day = day_of(&event).expect("a day");
+            let day = day_of(&event, "UTC").expect("a day");
             let (drop, warning) = rewrite(&mut event, ProjectId(1), day, &[1; 16]).expect_err("refused");
             assert_eq!((drop.tag(), warning.kind.as_str()), (tag, tag));
         }

@@ -50,17 +50,21 @@ fn push_element(chain: &mut String, element: &Map<String, Value>) -> Option<()> 
     let mut attributes = attributes(element)?;
     attributes.sort_by(|a, b| compare(a.0, b.0));
     for (key, value) in attributes {
-        chain.push_str(key);
+        push_escaped(chain, key);
         chain.push_str("=\"");
-        for c in value.chars() {
-            if c == '"' {
-                chain.push('\\');
-            }
-            chain.push(c);
-        }
+        push_escaped(chain, &value);
         chain.push('"');
     }
     Some(())
+}
+
+fn push_escaped(chain: &mut String, text: &str) {
+    for c in text.chars() {
+        if c == '"' {
+            chain.push('\\');
+        }
+        chain.push(c);
+    }
 }
 
 fn classes(element: &Map<String, Value>) -> Option<Vec<Cow<'_, str>>> {
@@ -81,12 +85,19 @@ fn attributes(element: &Map<String, Value>) -> Option<Vec<(&str, Cow<'_, str>)>>
     for (key, from, max) in
         [("text", "$el_text", Some(400)), ("href", "attr__href", Some(2048)), ("attr_id", "attr__id", None)]
     {
-        let Some(value) = element.get(from).filter(|value| js::truthy(Some(value))) else { continue };
-        let text = js::text(value);
-        attributes.push((key, max.map_or(text.clone(), |max| Cow::Owned(js::cut(&text, max).to_owned()))));
+        let Some(value) = element.get(from).filter(|value| !value.is_null()) else { continue };
+        let text = match (value, max) {
+            (Value::String(text), Some(max)) => Cow::Borrowed(js::cut(text, max)),
+            // Only text can be cut.
+            (_, Some(_)) => return None,
+            (value, None) => js::text(value),
+        };
+        if js::truthy(Some(value)) {
+            attributes.push((key, text));
+        }
     }
     for (key, from) in [("nth-child", "nth_child"), ("nth-of-type", "nth_of_type")] {
-        let value = element.get(from).filter(|value| js::truthy(Some(value)));
+        let value = element.get(from).filter(|value| !value.is_null());
         attributes.push((key, value.map_or(Cow::Borrowed("0"), js::text)));
     }
     for (key, value) in element {
@@ -158,8 +169,36 @@ mod tests {
     }
 
     #[test]
+    fn quotes_cuts_and_defaults() {
+        for (element, chain) in [
+            (json!({"attr__a\"b": "c\"d"}), r#":attr__a\"b="c\"d"nth-child="0"nth-of-type="0""#.to_owned()),
+            (json!({"tag_name": "a", "attr__class": "x\"y  z"}), {
+                r#"a..xy.z:attr__class="x\"y  z"nth-child="0"nth-of-type="0""#.to_owned()
+            }),
+            (json!({"$el_text": "é".repeat(401), "nth_child": 0, "nth_of_type": null}), {
+                format!(r#":nth-child="0"nth-of-type="0"text="{}""#, "é".repeat(400))
+            }),
+            (json!({"$el_text": "", "attr_id": null}), r#":nth-child="0"nth-of-type="0""#.to_owned()),
+            (json!({"attr__on": true, "attr__n": 1.0, "attr__l": [1, [2, null]], "nth_child": 3}), {
+                r#":attr__l="1,2,"attr__n="1"attr__on="true"nth-child="3"nth-of-type="0""#.to_owned()
+            }),
+        ] {
+            assert_eq!(chain_of(std::slice::from_ref(&element)).as_ref(), Some(&chain), "{element}");
+        }
+    }
+
+    #[test]
     fn malformed_elements_give_no_chain() {
-        for elements in [json!({}), json!([1]), json!([{"attr__class": 5}]), json!([{"attr__x": null}])] {
+        for elements in [
+            json!({}),
+            json!([1]),
+            json!([null]),
+            json!([{"attr__class": 5}]),
+            json!([{"attr__class": ["a", 1]}]),
+            json!([{"attr__x": null}]),
+            json!([{"$el_text": 5}]),
+            json!([{"attr__href": {}}]),
+        ] {
             let mut properties = Map::new();
             properties.insert("$elements".to_owned(), elements);
             assert_eq!(take_chain(&mut properties), "");

@@ -46,7 +46,11 @@ pub(crate) struct Fold<'a> {
 /// Total and deterministic: the same state, event and rules give the same answer. Time comes from the event.
 /// The caller has loaded what [`State::missing`] named; what is not known counts as not existing.
 pub fn fold(state: &mut State, mut event: CapturedEvent, rules: &Rules) -> Folded {
-    let warnings = std::mem::take(&mut event.warnings);
+    let mut warnings = std::mem::take(&mut event.warnings);
+    for warning in &mut warnings {
+        warning.details.entry("eventUuid").or_insert_with(|| event.uuid.to_string().into());
+        warning.details.entry("distinctId").or_insert_with(|| event.distinct_id.as_str().into());
+    }
     let mut fold = Fold { state, rules, out: Folded { warnings, ..Folded::default() } };
     if let Err(drop) = run(&mut fold, event) {
         fold.out.dropped = Some(drop);

@@ -89,16 +89,17 @@ fn allocate(state: &mut State, event: &mut CapturedEvent) {
 /// Sets group properties. Gives the slot of the type, or `None` when there is nothing to write to.
 fn identify(fold: &mut Fold<'_>, event: &CapturedEvent) -> Option<u8> {
     let (kind, key) = identified(event)?;
-    let empty = Map::new();
-    let set = match event.properties.get(property::GROUP_SET) {
-        None | Some(Value::Null) => &empty,
-        Some(Value::Object(set)) => set,
-        Some(other) => {
+    let mut set = event.properties.get(property::GROUP_SET).cloned().unwrap_or_default();
+    js::clear_nul(&mut set);
+    let set = match set {
+        Value::Null => Map::new(),
+        Value::Object(set) => set,
+        other => {
             let warning = Warning::new("invalid_group_set")
                 .with("eventUuid", event.uuid.to_string())
                 .with("groupType", kind.as_ref())
                 .with("groupKey", key.as_ref())
-                .with("receivedType", type_name(other));
+                .with("receivedType", type_name(&other));
             fold.out.warnings.push(warning);
             return None;
         }
@@ -116,11 +117,7 @@ fn identify(fold: &mut Fold<'_>, event: &CapturedEvent) -> Option<u8> {
         None => Group { created_at: event.timestamp, properties: Map::new(), version: 0 },
     };
     group.created_at = group.created_at.min(event.timestamp);
-    for (key, value) in set {
-        let mut value = value.clone();
-        js::clear_nul(&mut value);
-        group.properties.insert(key.clone(), value);
-    }
+    group.properties.extend(set);
     fold.out.groups.push(GroupRow {
         group_type_index: index,
         group_type: kind.to_string(),

@@ -6,7 +6,7 @@ use crate::merge;
 use crate::row::HeatmapRow;
 use crate::rules::Rules;
 use crate::verdict::Drop;
-use event::name::property;
+use event::name::{event as name, property};
 use event::{CapturedEvent, Warning};
 use serde_json::{Map, Value, json};
 
@@ -17,9 +17,13 @@ const SCALE: i32 = 16;
 ///
 /// # Errors
 /// Without a usable distinct id or viewport the whole event is dropped if the project is strict about it;
-/// otherwise only its points are, with a warning.
+/// otherwise only its points are, with a warning. A project that wants no heatmaps gets none, and loses the
+/// events that are nothing else.
 pub fn extract(event: &mut CapturedEvent, rules: &Rules, out: &mut Folded) -> Result<(), Drop> {
     let data = event.properties.shift_remove("$heatmap_data");
+    if rules.heatmap_opt_out {
+        return if event.event == name::HEATMAP { Err(Drop::HeatmapOptOut) } else { Ok(()) };
+    }
     let mut pages = match data {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(pages)) => pages,
@@ -28,7 +32,9 @@ pub fn extract(event: &mut CapturedEvent, rules: &Rules, out: &mut Folded) -> Re
             Map::new()
         }
     };
-    add_scroll_depth(&event.properties, &mut pages);
+    if add_scroll_depth(&event.properties, &mut pages).is_none() {
+        out.warnings.push(warning(event, "invalid_heatmap_data"));
+    }
     if pages.is_empty() {
         return Ok(());
     }
@@ -72,12 +78,16 @@ fn add_rows(
     out: &mut Folded,
 ) {
     for (url, items) in pages {
+        let rejecting = |kind| {
+            let session = event.properties.get(property::SESSION_ID).cloned().unwrap_or_default();
+            warning(event, kind).with("heatmapUrl", js::cut(url, 2048)).with("session_id", session)
+        };
         if url.trim().is_empty() {
-            out.warnings.push(warning(event, "rejecting_heatmap_data_with_invalid_url"));
+            out.warnings.push(rejecting("rejecting_heatmap_data_with_invalid_url"));
             continue;
         }
         let Value::Array(items) = items else {
-            out.warnings.push(warning(event, "rejecting_heatmap_data_with_invalid_items"));
+            out.warnings.push(rejecting("rejecting_heatmap_data_with_invalid_items"));
             continue;
         };
         for item in items {
@@ -104,23 +114,25 @@ fn add_rows(
 }
 
 fn point(item: &Value) -> Option<(f64, f64, bool, &str)> {
-    let kind = item.get("type")?.as_str().filter(|kind| !kind.is_empty())?;
+    let kind = item.get("type")?.as_str().filter(|kind| !kind.trim().is_empty())?;
     Some((item.get("x")?.as_f64()?, item.get("y")?.as_f64()?, item.get("target_fixed")?.as_bool()?, kind))
 }
 
-/// Leaving a page tells how far it was scrolled: a point on the page before this one.
-fn add_scroll_depth(properties: &Map<String, Value>, pages: &mut Map<String, Value>) {
-    let text = |key: &str| properties.get(key).filter(|v| js::truthy(Some(v))).and_then(Value::as_str);
-    let (Some(path), Some(url)) = (text("$prev_pageview_pathname"), text(property::CURRENT_URL)) else {
-        return;
+/// Leaving a page tells how far it was scrolled: a point on the page before this one. `None` when there is
+/// such a page but it has no address.
+fn add_scroll_depth(properties: &Map<String, Value>, pages: &mut Map<String, Value>) -> Option<()> {
+    let present = |key: &str| properties.get(key).filter(|value| js::truthy(Some(value)));
+    let (Some(path), Some(url)) = (present("$prev_pageview_pathname"), present(property::CURRENT_URL)) else {
+        return Some(());
     };
-    let Some(url) = with_path(url, path) else { return };
+    let url = with_path(url.as_str()?, &js::text(path))?;
     let depth = properties.get("$prev_pageview_max_scroll").cloned().unwrap_or(Value::Null);
     let item = json!({"x": 0, "y": depth, "target_fixed": false, "type": "scrolldepth"});
     match pages.entry(url).or_insert_with(|| Value::Array(Vec::new())) {
         Value::Array(items) => items.push(item),
         other => *other = Value::Array(vec![item]),
     }
+    Some(())
 }
 
 /// `url` with another path; query and fragment stay.

@@ -65,10 +65,11 @@ pub fn cut(s: &str, max: usize) -> &str {
     s
 }
 
-/// Equality of JSON values where `1` and `1.0` are the same number.
+/// Equality of JSON values where `1` and `1.0` are the same number, and whole numbers differ although no
+/// float could tell.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) if a.is_f64() || b.is_f64() => a.as_f64() == b.as_f64(),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| same(v, w)))
@@ -77,12 +78,18 @@ pub fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Replaces NUL by U+FFFD in every text inside `value`: not every store takes NUL.
+/// Replaces NUL by U+FFFD in every text and name inside `value`: not every store takes NUL.
 pub fn clear_nul(value: &mut Value) {
     match value {
         Value::String(s) if s.contains('\0') => *s = s.replace('\0', "\u{fffd}"),
         Value::Array(items) => items.iter_mut().for_each(clear_nul),
-        Value::Object(map) => map.values_mut().for_each(clear_nul),
+        Value::Object(map) => {
+            map.values_mut().for_each(clear_nul);
+            if map.keys().any(|key| key.contains('\0')) {
+                let renamed = std::mem::take(map).into_iter();
+                *map = renamed.map(|(key, value)| (key.replace('\0', "\u{fffd}"), value)).collect();
+            }
+        }
         _ => {}
     }
 }
@@ -115,8 +122,16 @@ mod tests {
     }
 
     #[test]
+    fn nul_is_replaced_wherever_it_is() {
+        let mut value = json!({"a\0": ["\0", {"b": "c\0d"}], "n": 1});
+        clear_nul(&mut value);
+        assert_eq!(value, json!({"a\u{fffd}": ["\u{fffd}", {"b": "c\u{fffd}d"}], "n": 1}));
+    }
+
+    #[test]
     fn numbers_compare_by_value() {
         assert!(same(&json!({"a": [1, 2.0]}), &json!({"a": [1.0, 2]})));
         assert!(!same(&json!(1), &json!("1")));
+        assert!(!same(&json!(9_007_199_254_740_992_i64), &json!(9_007_199_254_740_993_i64)));
     }
 }

@@ -64,14 +64,11 @@ pub fn refusal(source: &str, target: &str) -> Option<Refusal> {
 
 /// Whether many different people are likely to share this id, because a program wrote it by mistake.
 pub fn is_illegal(id: &str) -> bool {
-    let trimmed = id.trim();
-    if trimmed.is_empty() || id.contains('\0') || (id.len() > 400 && id.chars().count() > 400) {
+    if id.trim().is_empty() || id.contains('\0') || (id.len() > 400 && id.chars().count() > 400) {
         return true;
     }
-    let bare = ['\'', '"']
-        .iter()
-        .find_map(|quote| trimmed.strip_prefix(*quote)?.strip_suffix(*quote))
-        .unwrap_or(trimmed);
+    let bare =
+        ['\'', '"'].iter().find_map(|quote| id.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(id);
     if matches!(bare, "[object Object]" | "NaN" | "None" | "none" | "null" | "0" | "undefined") {
         return true;
     }
@@ -96,11 +93,7 @@ pub fn run(fold: &mut Fold<'_>, event: &CapturedEvent, source: &str) -> Outcome 
     match refusal(source, target) {
         Some(Refusal::Same) => return Outcome::Pending { identify: false },
         Some(Refusal::Illegal(illegal, other)) => {
-            let warning = Warning::new("cannot_merge_with_illegal_distinct_id")
-                .with("illegalDistinctId", js::cut(&illegal, 400))
-                .with("otherDistinctId", js::cut(&other, 400))
-                .with("eventUuid", event.uuid.to_string());
-            fold.out.warnings.push(warning);
+            fold.out.warnings.push(illegal_id(event, &illegal, &other));
             return Outcome::Pending { identify: false };
         }
         None => {}
@@ -119,6 +112,19 @@ pub fn run(fold: &mut Fold<'_>, event: &CapturedEvent, source: &str) -> Outcome 
         (Some(from), Some(into)) if from == into => Outcome::Pending { identify: true },
         (Some(from), Some(into)) => merge_persons(fold, event, source, (from, into)),
     }
+}
+
+/// Tells of a merge that is not even tried, because the event's own distinct id stands for no one.
+pub fn warn_of_no_one(fold: &mut Fold<'_>, event: &CapturedEvent) {
+    let Some(source) = source(event).filter(|source| *source != event.distinct_id) else { return };
+    fold.out.warnings.push(illegal_id(event, &event.distinct_id, &source));
+}
+
+fn illegal_id(event: &CapturedEvent, illegal: &str, other: &str) -> Warning {
+    Warning::new("cannot_merge_with_illegal_distinct_id")
+        .with("illegalDistinctId", js::cut(illegal, 400))
+        .with("otherDistinctId", js::cut(other, 400))
+        .with("eventUuid", event.uuid.to_string())
 }
 
 /// One person for two ids that had none. The id whose events already carry its own person id gives the
@@ -229,7 +235,10 @@ mod tests {
         ] {
             assert!(is_illegal(id), "{id:?}");
         }
-        for id in ["nan", "Null", "00", "alice", "NONE", "'alice'", "'", "guest2"] {
+        for id in [
+            "nan", "Null", "00", "alice", "NONE", "'alice'", "'", "''", "\"null'", " null ", "guest ",
+            "guest2",
+        ] {
             assert!(!is_illegal(id), "{id:?}");
         }
     }

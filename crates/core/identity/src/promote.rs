@@ -33,21 +33,16 @@ pub fn promote(event: &str, properties: &mut Map<String, Value>) {
     }
 }
 
-/// `$os_name` is how some SDKs say `$os`; persons only have the latter.
+/// `$os_name` is how some SDKs say `$os`; persons of such events only have the latter.
 fn fill_os(
     properties: &mut Map<String, Value>,
     set: &mut Map<String, Value>,
     set_once: &mut Map<String, Value>,
 ) {
-    if let Some(os) = properties.get("$os_name").cloned() {
-        properties.entry("$os").or_insert(os);
-    }
-    if let Some(os) = set.shift_remove("$os_name") {
-        set.entry("$os").or_insert(os);
-    }
-    if let Some(os) = set_once.shift_remove("$initial_os_name") {
-        set_once.entry("$initial_os").or_insert(os);
-    }
+    let Some(os) = properties.get("$os_name").cloned() else { return };
+    properties.entry("$os").or_insert(os);
+    set.shift_remove("$os_name");
+    set_once.shift_remove("$initial_os_name");
 }
 
 fn take_object(properties: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
@@ -147,7 +142,11 @@ mod tests {
         );
         assert_eq!(
             promoted(json!({"$os_name": "iOS", "$os": "x", "$set": {"$os_name": "y"}})),
-            json!({"$os_name": "iOS", "$os": "x", "$set": {"$os": "y"}, "$set_once": {"$initial_os": "x"}})
+            json!({"$os_name": "iOS", "$os": "x", "$set": {"$os": "x"}, "$set_once": {"$initial_os": "x"}})
+        );
+        assert_eq!(
+            promoted(json!({"$os": "x", "$set": {"$os_name": "y"}})),
+            json!({"$os": "x", "$set": {"$os_name": "y", "$os": "x"}, "$set_once": {"$initial_os": "x"}})
         );
     }
 

@@ -13,6 +13,8 @@ pub struct Rules {
     /// Drop the whole event when its heatmap part has no viewport or an illegal id. Default on, as PostHog;
     /// off drops only the heatmap part and warns.
     pub heatmap_strict_drop: bool,
+    /// Keep no heatmap data. Default off.
+    pub heatmap_opt_out: bool,
     /// Remove `$ip` after GeoIP. Default off.
     pub anonymize_ips: bool,
     /// Drop events older than this on arrival. `None` keeps all.
@@ -95,6 +97,7 @@ impl Default for Rules {
             update_all_person_properties: false,
             flag_called_personless: true,
             heatmap_strict_drop: true,
+            heatmap_opt_out: false,
             anonymize_ips: false,
             drop_events_older_than: None,
             person_processing_opt_out: false,

@@ -32,7 +32,10 @@ pub struct Subject {
 /// Finds the person, and creates, updates or merges it as far as `profile` and the event's kind allow.
 pub fn resolve(fold: &mut Fold<'_>, event: &CapturedEvent, profile: Profile) -> Subject {
     match profile {
-        Profile::Forced => absent(fold, event, PersonMode::Propertyless),
+        Profile::Forced => {
+            merge::warn_of_no_one(fold, event);
+            absent(fold, event, PersonMode::Propertyless)
+        }
         Profile::Off => personless(fold, event),
         Profile::Full if profile::is_read_only(&event.event) => read(fold, event),
         Profile::Full => full(fold, event),

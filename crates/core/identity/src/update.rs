@@ -28,22 +28,17 @@ struct Plan<'a> {
 /// Makes the plan of `event` for a person whose properties are `before`.
 fn plan<'a>(event: &'a CapturedEvent, before: &Map<String, Value>, rules: &Rules) -> Plan<'a> {
     let mut plan = Plan { set: Vec::new(), unset: Vec::new(), persists: false };
-    let set = object(event, property::SET);
     for (key, value) in object(event, property::SET_ONCE).into_iter().flatten() {
         if !before.contains_key(key) {
             plan.persists |= !is_noisy(key);
             plan.set.push((key, Cow::Borrowed(value)));
         }
     }
-    if event.event == SURVEY_SHOWN && set.is_none_or(|set| !set.contains_key(SURVEY_LAST_SEEN)) {
-        plan.persists = true;
-        plan.set.push((SURVEY_LAST_SEEN, Cow::Owned(Value::String(event.timestamp.to_string()))));
-    }
-    for (key, value) in set.into_iter().flatten() {
+    for (key, value) in to_set(event) {
         let old = before.get(key);
-        if old.is_none_or(|old| !js::same(old, value)) {
+        if old.is_none_or(|old| !js::same(old, &value)) {
             plan.persists |= old.is_none() || !is_noisy(key);
-            plan.set.push((key, Cow::Borrowed(value)));
+            plan.set.push((key, value));
         }
     }
     for key in unset_keys(event) {
@@ -76,6 +71,14 @@ fn object<'a>(event: &'a CapturedEvent, key: &str) -> Option<&'a Map<String, Val
     event.properties.get(key).and_then(Value::as_object)
 }
 
+/// What the event sets: its `$set`, and what being shown a survey means.
+fn to_set(event: &CapturedEvent) -> impl Iterator<Item = (&str, Cow<'_, Value>)> {
+    let set = object(event, property::SET);
+    let shown = event.event == SURVEY_SHOWN && set.is_none_or(|set| !set.contains_key(SURVEY_LAST_SEEN));
+    let shown = shown.then(|| (SURVEY_LAST_SEEN, Cow::Owned(Value::String(event.timestamp.to_string()))));
+    set.into_iter().flatten().map(|(key, value)| (key.as_str(), Cow::Borrowed(value))).chain(shown)
+}
+
 fn unset_keys(event: &CapturedEvent) -> Vec<&str> {
     match event.properties.get(property::UNSET) {
         Some(Value::Array(keys)) => keys.iter().filter_map(Value::as_str).collect(),
@@ -87,8 +90,8 @@ fn unset_keys(event: &CapturedEvent) -> Vec<&str> {
 /// Creates the person of an id nobody was seen under, and gives it. Its mapping is the caller's to write.
 pub fn create(event: &CapturedEvent, uuid: Uuid, is_identified: bool, out: &mut Folded) -> Person {
     let mut properties = object(event, property::SET_ONCE).cloned().unwrap_or_default();
-    for (key, value) in object(event, property::SET).into_iter().flatten() {
-        properties.insert(key.clone(), value.clone());
+    for (key, value) in to_set(event) {
+        properties.insert(key.to_owned(), value.into_owned());
     }
     let creator = Value::String(event.uuid.to_string());
     properties.insert("$creator_event_uuid".to_owned(), creator);

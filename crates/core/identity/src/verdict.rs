@@ -23,8 +23,12 @@ pub enum Drop {
     HeatmapInvalidDistinctId,
     /// Heatmap data without the size of the viewport.
     HeatmapInvalidViewportDimensions,
+    /// `$$heatmap` sent to a project that wants no heatmaps.
+    HeatmapOptOut,
     /// The row would be larger than the project's limit.
     MessageSizeTooLarge,
+    /// A cookieless event sent to a project that wants none.
+    CookielessDisabled,
     /// A cookieless merge event: there is nothing lasting to merge.
     CookielessUnsupportedEvent,
     /// A cookieless event whose day is too far from now to have a salt.
@@ -38,25 +42,6 @@ pub enum Drop {
 }
 
 impl Drop {
-    /// Every reason, for metrics and documentation.
-    pub const ALL: [Self; 15] = [
-        Self::Restricted,
-        Self::DistinctIdTooLong,
-        Self::GroupKeyTooLong,
-        Self::InvalidAnonDistinctId,
-        Self::InvalidAlias,
-        Self::InvalidEventForFlags,
-        Self::EventDroppedTooOld,
-        Self::HeatmapInvalidDistinctId,
-        Self::HeatmapInvalidViewportDimensions,
-        Self::MessageSizeTooLarge,
-        Self::CookielessUnsupportedEvent,
-        Self::CookielessTimestampOutOfRange,
-        Self::CookielessMissingUserAgent,
-        Self::CookielessMissingIp,
-        Self::CookielessMissingHost,
-    ];
-
     /// The stable name in metrics and tables.
     pub fn tag(self) -> &'static str {
         match self {
@@ -69,7 +54,9 @@ impl Drop {
             Self::EventDroppedTooOld => "event_dropped_too_old",
             Self::HeatmapInvalidDistinctId => "heatmap_invalid_distinct_id",
             Self::HeatmapInvalidViewportDimensions => "heatmap_invalid_viewport_dimensions",
+            Self::HeatmapOptOut => "heatmap_opt_out",
             Self::MessageSizeTooLarge => "message_size_too_large",
+            Self::CookielessDisabled => "cookieless_disabled",
             Self::CookielessUnsupportedEvent => "cookieless_unsupported_event",
             Self::CookielessTimestampOutOfRange => "cookieless_timestamp_out_of_range",
             Self::CookielessMissingUserAgent => "cookieless_missing_user_agent",

@@ -19,7 +19,7 @@ use std::borrow::Cow;
 pub const EVENT_PART_BYTES: usize = 32 * 1024;
 
 /// What a request over quota is answered, with status 429: the client must not see it as accepted.
-pub const OVER_QUOTA: (u16, &str) = (429, "billing limit reached");
+pub const OVER_QUOTA: &str = "billing limit reached";
 
 /// A request as it arrived. A header is `None` when absent.
 #[derive(Clone, Copy, Debug, Default)]

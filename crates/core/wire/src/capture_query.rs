@@ -18,8 +18,6 @@ pub struct Query<'a> {
     pub beacon: bool,
     /// `token` or `api_key`: used when the body has no key.
     pub token: Option<String>,
-    /// `ver` or `v`: version of the SDK, for logs.
-    pub version: Option<String>,
 }
 
 impl<'a> Query<'a> {
@@ -35,7 +33,6 @@ impl<'a> Query<'a> {
                 }
                 b"beacon" => query.beacon |= matches!(&*value, b"1" | b"true"),
                 b"token" | b"api_key" => fill(&mut query.token, &value),
-                b"ver" | b"v" => fill(&mut query.version, &value),
                 _ => {}
             }
         }
@@ -66,6 +63,5 @@ mod tests {
         let query = Query::parse("beacon=1&token=phc_x&ver=1.2");
         assert!(query.beacon);
         assert_eq!(query.token.as_deref(), Some("phc_x"));
-        assert_eq!(query.version.as_deref(), Some("1.2"));
     }
 }

@@ -155,9 +155,10 @@ fn field<'de, A: MapAccess<'de>>(
     map: &mut A,
 ) -> Result<(), A::Error> {
     match &*key {
-        "token" | "$token" | "api_key" => event.token = text(map)?,
+        // A null beside another of these names says nothing, so it takes nothing away.
+        "token" | "$token" | "api_key" => event.token = text(map)?.or(event.token.take()),
         "event" => event.event = text(map)?,
-        "distinct_id" | "$distinct_id" => event.distinct_id = value(map)?,
+        "distinct_id" | "$distinct_id" => event.distinct_id = value(map)?.or(event.distinct_id),
         // Whatever is no string is no uuid either: kept as text, so that the sender is warned.
         "uuid" => event.uuid = value(map)?.map(json::text_of),
         "timestamp" => event.timestamp = value(map)?,

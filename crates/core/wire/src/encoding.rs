@@ -212,7 +212,8 @@ fn restore_plus(data: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     Cow::Owned(text.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect())
 }
 
-/// Decodes base64 in either alphabet, with or without padding; `None` when the text is something else.
+/// Decodes base64 in either alphabet, with or without padding, in one line or several; `None` when the text is
+/// something else.
 fn base64(data: &[u8]) -> Option<Vec<u8>> {
     const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -221,12 +222,13 @@ fn base64(data: &[u8]) -> Option<Vec<u8>> {
     const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, CONFIG);
     let text = data.trim_ascii();
     let probe = &text[..text.len().min(BASE64_PROBE)];
-    if text.is_empty() || !probe.iter().all(|byte| is_base64(*byte) || byte.is_ascii_whitespace()) {
+    let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    if text.is_empty() || !probe.iter().all(|byte| is_base64(*byte) || is_break(byte)) {
         return None;
     }
     let engine = if text.iter().any(|byte| matches!(byte, b'-' | b'_')) { URL_SAFE } else { STANDARD };
-    if text.iter().any(u8::is_ascii_whitespace) {
-        let joined: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    if text.iter().any(is_break) {
+        let joined: Vec<u8> = text.iter().copied().filter(|byte| !is_break(byte)).collect();
         return engine.decode(joined).ok();
     }
     engine.decode(text).ok()

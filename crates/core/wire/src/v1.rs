@@ -1,8 +1,8 @@
 //! Capture v1: one batch per request, one result per event.
 //!
 //! The door calls [`headers`], [`decode`], [`parse`] and [`verdicts`], stores the JSON and answers with
-//! [`results`]; between decoding and parsing the bytes go through [`crate::json::clean`]. Whoever reads the log calls [`accepted`], which goes through the same functions, so that it
-//! finds exactly the events the client was told about.
+//! [`results`]; between decoding and parsing the bytes go through [`crate::json::clean`]. Whoever reads the log calls
+//! [`accepted`], which goes through the same functions, so that it finds exactly the events the client was told about.
 //!
 //! # Compat
 //! Header rules, tags and results of PostHog `rust/capture/src/v1/` (context, error, analytics/types and
@@ -19,14 +19,14 @@ pub mod instant;
 pub mod options;
 pub mod verdict;
 
-pub use answer::{results, retry_after};
+pub use answer::results;
 pub use batch::{Batch, Event, parse};
-pub use body::{BODY_BYTES, Encoding, WIRE_BYTES, decode};
+pub use body::{Encoding, decode};
 pub use capture::{accepted, capture};
 pub use error::Error;
 pub use head::{Head, headers, request_id};
 pub use options::Options;
-pub use verdict::{Outcome, Verdict, not_persisted, quota, verdicts};
+pub use verdict::{BILLING_LIMIT, Outcome, Verdict, quota, verdicts};
 
 #[cfg(test)]
 mod tests;

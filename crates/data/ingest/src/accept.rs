@@ -103,6 +103,7 @@ impl Door {
         let request = in_place(text.len(), || wire::capture::parse(arrival.route, text))?;
         let events = request.events.len();
         telemetry::capture::events_received(events as u64);
+        let historical = request.historical_migration;
         let token = wire::capture::token(&request, arrival.query.token.as_deref())?;
         let entry = self.directory.find(&token, arrival.at).await?;
         let received = received(arrival, &entry, token, sent_at);
@@ -110,6 +111,9 @@ impl Door {
         drop(request);
         self.store(&received, as_sent(arrival, stored), text.as_bytes()).await?;
         telemetry::capture::events_ingested(events as u64);
+        if historical {
+            telemetry::capture::rerouted_historical("historical_migration", events as u64);
+        }
         Ok(Receipt::Stored { events })
     }
 
@@ -125,6 +129,7 @@ impl Door {
         let entry = self.directory.find(&token, arrival.at).await?;
         let received = received(arrival, &entry, token, sent_at);
         in_place(text.len(), || wire::replay::recordings(&request, &received).map(drop))?;
+        request.events.iter().try_for_each(event_size::check_snapshot).inspect_err(count_event)?;
         if entry.limited.contains(&Resource::Recordings) {
             telemetry::capture::quota_exceeded(Resource::Recordings.tag(), 1);
             return Ok(Receipt::Limited(Resource::Recordings));
@@ -174,18 +179,36 @@ impl Door {
         // One record holds all events of the request, so none is stored without the others.
         self.store(&received, as_sent, text.as_bytes()).await?;
         telemetry::capture::events_ingested(accepted as u64);
+        if batch.historical_migration {
+            telemetry::capture::v1_rerouted(accepted as u64);
+        }
         Ok(verdicts)
     }
 
     fn decode<'a>(&self, arrival: &'a Arrival<'_>) -> Result<encoding::Decoded<'a>, Rejection> {
-        encoding::decode(&Encoded {
+        let packed = arrival.body.len();
+        let decoded = encoding::decode(&Encoded {
             data: arrival.query.data.as_deref(),
             compression: arrival.query.compression.as_deref(),
             content_type: arrival.content_type,
             content_encoding: arrival.content_encoding,
             body: &arrival.body,
             budget: self.bounds.decompressed,
-        })
+        });
+        match &decoded {
+            Ok(decoded) => {
+                telemetry::capture::payload_size(packed, decoded.json.len(), false);
+                if decoded.stored == encoding::Codec::Gzip {
+                    telemetry::capture::gzip_ratio(packed, decoded.json.len());
+                }
+            }
+            Err(Rejection::TooLarge(_)) => {
+                telemetry::capture::payload_size(packed, self.bounds.decompressed, true);
+                telemetry::capture::payload_too_large("decompressed");
+            }
+            Err(_) => {}
+        }
+        decoded
     }
 
     /// Checks every event of a v0 request; the first fault refuses all of them.
@@ -196,11 +219,8 @@ impl Door {
             if normalize::is_discarded(raw) {
                 continue;
             }
-            let head = normalize::head(raw, received, context.at(index))?;
-            if received.route == Route::AiBatch && !event::name::event::AI.contains(&&*head.event) {
-                return Err(Rejection::NotAiEvent);
-            }
-            event_size::check(raw, &self.bounds.events)?;
+            normalize::head(raw, received, context.at(index))?;
+            event_size::check(raw, &self.bounds.events).inspect_err(count_event)?;
         }
         Ok(())
     }
@@ -227,6 +247,11 @@ impl Door {
             }
         })
     }
+}
+
+/// Counts an event refused for its size.
+fn count_event(_: &Rejection) {
+    telemetry::capture::payload_too_large("event");
 }
 
 /// The body itself when it is what the log keeps: a gzip member needs no second compression.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind};
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::io::Read;
+use zstd::zstd_safe::{self, DCtx};
 
 /// Bodies shorter than this are kept plain: compressing them costs more than it saves.
 const COMPRESS_FROM: usize = 512;
@@ -45,6 +45,8 @@ impl Codec {
 thread_local! {
     // A compressor holds about 1 MB of tables; one per thread is kept for reuse.
     static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+    // Setting up a decoder costs more than unpacking one event with it.
+    static DECODER: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
 }
 
 /// Chooses how to keep `json` and returns the bytes to keep.
@@ -74,15 +76,19 @@ pub fn unpack(codec: Codec, body: &[u8], budget: usize) -> Result<Cow<'_, [u8]>,
         Codec::Gzip => wire::encoding::decode_stored(wire::encoding::Codec::Gzip, body, budget)
             .map_err(|e| Error::because(Kind::Corrupt, "a gzip body in the log does not decompress", e)),
         Codec::Zstd => {
-            let mut out = Vec::with_capacity(body.len().saturating_mul(4).min(budget));
-            let decoder = zstd::stream::read::Decoder::with_buffer(body)
-                .map_err(|e| Error::because(Kind::Corrupt, "a zstd body in the log cannot be opened", e))?;
-            decoder.take(budget as u64 + 1).read_to_end(&mut out).map_err(|e| {
-                Error::because(Kind::Corrupt, "a zstd body in the log does not decompress", e)
+            let length = zstd_safe::get_frame_content_size(body).ok().flatten();
+            let length = length.and_then(|length| usize::try_from(length).ok()).ok_or_else(|| {
+                Error::new(Kind::Corrupt, "a zstd body in the log does not say how long it is")
             })?;
-            if out.len() > budget {
+            if length > budget {
                 return Err(Error::new(Kind::Corrupt, "a body in the log is larger than its limit"));
             }
+            let mut out = Vec::with_capacity(length);
+            let unpacked = DECODER.with_borrow_mut(|decoder| decoder.decompress(&mut out, body));
+            unpacked.map_err(|code| {
+                let reason = zstd_safe::get_error_name(code);
+                Error::new(Kind::Corrupt, format!("a zstd body in the log does not decompress: {reason}"))
+            })?;
             Ok(Cow::Owned(out))
         }
     }

@@ -5,7 +5,7 @@
 //! ones they have.
 
 use crate::blocks::Unwritten;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use eventlog::{EventLog, Offset};
 use metastore::{Checkpoint, Metastore};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Stores {
 #[derive(Default)]
 pub struct Pending {
     /// Written in order; the last one's offset is how far the commit goes.
-    pub checkpoints: Vec<Checkpoint>,
+    pub checkpoints: Vec<Arc<Checkpoint>>,
     /// Written before any row.
     pub blocks: Vec<Unwritten>,
 }
@@ -54,10 +54,9 @@ impl Pending {
     }
 
     async fn attempt(&mut self, rows: Begun, stores: &Stores) -> Result<u64, Error> {
-        while let Some(file) = self.blocks.last() {
-            file.write()?;
-            self.blocks.pop();
-        }
+        let shelved;
+        (self.blocks, shelved) = shelve(std::mem::take(&mut self.blocks)).await;
+        shelved?;
         let started = Instant::now();
         let summary = rows.finish().await.map_err(Error::from_table)?;
         for table in &summary.tables {
@@ -71,9 +70,25 @@ impl Pending {
         let mut offset = 0;
         for checkpoint in &self.checkpoints {
             offset = checkpoint.offset;
-            stores.metastore.commit(checkpoint.clone()).await.map_err(Error::from_metastore)?;
+            stores.metastore.commit(Arc::clone(checkpoint)).await.map_err(Error::from_metastore)?;
         }
         stores.log.release(Offset(offset)).await.map_err(Error::from_log)?;
         Ok(offset)
     }
+}
+
+/// Writes block files where blocking is allowed; gives back those that are left, and why.
+async fn shelve(mut blocks: Vec<Unwritten>) -> (Vec<Unwritten>, Result<(), Error>) {
+    let write = move || {
+        while let Some(file) = blocks.last() {
+            if let Err(error) = file.write() {
+                return (blocks, Err(error));
+            }
+            blocks.pop();
+        }
+        (blocks, Ok(()))
+    };
+    tokio::task::spawn_blocking(write).await.unwrap_or_else(|panic| {
+        (Vec::new(), Err(Error::because(Kind::Bug, "writing replay blocks ended without an answer", panic)))
+    })
 }

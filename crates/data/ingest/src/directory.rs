@@ -26,6 +26,8 @@ pub enum TokenMode {
 pub struct Entry {
     /// The project.
     pub project: ProjectId,
+    /// IANA name of its time zone.
+    pub timezone: String,
     /// Its switches.
     pub settings: metastore::project::Settings,
     /// The rules of its fold.
@@ -120,6 +122,7 @@ impl Directory {
             let entry = Arc::new(Entry {
                 project: project.id,
                 rules: Arc::new(rules(&project)),
+                timezone: project.timezone,
                 settings: project.settings,
                 limited: project.exhausted,
             });

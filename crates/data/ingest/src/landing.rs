@@ -46,7 +46,8 @@ pub fn events(opened: &Opened) -> Result<Vec<CapturedEvent>, Rejection> {
     };
     for event in &mut events {
         event::enrich::ip(&mut event.properties, event.ip.as_deref());
-        if let Some(place) = &received.place {
+        // Of a visitor without cookies nothing is kept that was learned from the address.
+        if let Some(place) = received.place.as_ref().filter(|_| !identity::cookieless::applies(event)) {
             event::enrich::place(&mut event.properties, place, event.ip.as_deref());
         }
     }

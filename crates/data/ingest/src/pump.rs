@@ -27,6 +27,12 @@ use tokio::task::JoinHandle;
 
 /// Bytes of log read at once; also bounds how much work lies between two looks at the clock.
 const READ_BYTES: usize = 2 << 20;
+/// Bytes of JSON folded as one piece. Compressed records unpack to many times their size, and parsed events take several
+/// times that again: the bound keeps a turn's memory small.
+const PIECE_BYTES: usize = 4 << 20;
+/// Reason of the dead letters of requests with an event that a fold panicked on.
+const PANICKED: &str = "fold_panicked";
+
 /// How the pump works.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -143,14 +149,25 @@ impl Pump {
 
     /// Folds some records and appends their rows to the tail.
     async fn turn(&mut self, records: &[Record]) -> Result<(), Error> {
-        let started = Instant::now();
-        let mut opened = Vec::with_capacity(records.len());
+        let mut piece = Vec::new();
+        let mut bytes = 0;
         for record in records {
-            opened.push((record.offset.0, self.unpack(record).await?));
+            let unpacked = self.unpack(record)?;
+            bytes += unpacked.opened.json.len();
+            piece.push((record.offset.0, unpacked));
+            if bytes >= PIECE_BYTES {
+                self.fold_piece(std::mem::take(&mut piece)).await?;
+                bytes = 0;
+            }
         }
-        self.load(&opened).await?;
+        self.fold_piece(piece).await
+    }
+
+    async fn fold_piece(&mut self, piece: Vec<(u64, Unpacked)>) -> Result<(), Error> {
+        let started = Instant::now();
+        self.load(&piece).await?;
         let mut count = 0;
-        for (offset, unpacked) in opened {
+        for (offset, unpacked) in piece {
             count += unpacked.events.len() as u64;
             let rows = self.fold_record(offset, unpacked).await?;
             self.stores.warehouse.append(offset, &rows).map_err(Error::from_table)?;
@@ -160,20 +177,13 @@ impl Pump {
         Ok(())
     }
 
-    async fn unpack(&mut self, record: &Record) -> Result<Unpacked, Error> {
+    fn unpack(&self, record: &Record) -> Result<Unpacked, Error> {
         let opened = landing::open(&record.bytes)?;
         if landing::is_replay(&opened.received) {
             return Ok(Unpacked { opened, events: Vec::new(), broken: None });
         }
         match landing::events(&opened) {
-            Ok(mut events) => {
-                for event in &mut events {
-                    if let Some(geo) = &self.geo {
-                        geo.enrich(&mut event.properties);
-                    }
-                }
-                Ok(Unpacked { opened, events, broken: None })
-            }
+            Ok(events) => Ok(Unpacked { opened, events, broken: None }),
             Err(rejection) => {
                 let broken = Some(rejection.tag());
                 Ok(Unpacked { opened, events: Vec::new(), broken })
@@ -181,7 +191,7 @@ impl Pump {
         }
     }
 
-    /// Loads the identities of a whole turn at once.
+    /// Loads the identities of a whole piece at once.
     async fn load(&mut self, opened: &[(u64, Unpacked)]) -> Result<(), Error> {
         let mut by_project: HashMap<ProjectId, Vec<&CapturedEvent>> = HashMap::new();
         for (_, unpacked) in opened {
@@ -242,13 +252,20 @@ impl Pump {
             rows.warnings.extend(warning);
             return Ok(());
         }
+        // After the cookieless rewrite, which takes the address of those who wish to be nobody.
+        if let Some(geo) = &self.geo {
+            geo.enrich(&mut event.properties);
+        }
         let working = working(&mut self.projects, project, &stores).await?;
         working.load(&*stores.metastore, std::iter::once(&event)).await?;
         // A fold that panics is our bug: the request is kept whole, and the other events go on.
         let folded = panic::catch_unwind(AssertUnwindSafe(|| working.fold(event, &rules)));
         let Ok(mut folded) = folded else {
             telemetry::process::task_panicked("pump");
-            letters::record(opened, "fold_panicked", rows);
+            // Once per request, however many of its events panic.
+            if !rows.dead_letters.iter().any(|letter| letter.reason == PANICKED) {
+                letters::record(opened, PANICKED, rows);
+            }
             return Ok(());
         };
         if let Some(drop) = folded.dropped {

@@ -33,11 +33,12 @@ impl Salts {
             return Ok(None);
         }
         if entry.is_some_and(|entry| !entry.settings.cookieless) {
-            return Ok(Some((Drop::Restricted, None)));
+            return Ok(Some((Drop::CookielessDisabled, None)));
         }
-        let refused = match cookieless::day_of(event) {
+        let home = entry.map_or("UTC", |entry| &entry.timezone);
+        let refused = match cookieless::day_of(event, home) {
             Ok(day) => {
-                let salt = self.salt(day, event, metastore).await?;
+                let salt = self.salt(day.date, event, metastore).await?;
                 cookieless::rewrite(event, project, day, &salt).err()
             }
             Err(refused) => Some(refused),

@@ -4,6 +4,7 @@ use crate::{Definitions, Result};
 use async_trait::async_trait;
 use event::ProjectId;
 use identity::Changes;
+use std::sync::Arc;
 
 /// All changes of the log up to an offset.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +27,8 @@ pub trait Store: Send + Sync {
     ///
     /// Values are absolute: committing the same checkpoint again changes nothing. Within one project
     /// `deleted_persons` are removed first, then `persons` are written. A project need not exist:
-    /// the log may still hold events of one that is gone.
+    /// the log may still hold events of one that is gone. Shared, so that a caller who must try again keeps it without a
+    /// second copy.
     ///
     /// # Durability
     /// When this returns, everything is fsynced and the log before the offset may be released.
@@ -34,5 +36,5 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `Conflict` when the stored offset is already greater: another process folds the same log.
-    async fn commit(&self, checkpoint: Checkpoint) -> Result<()>;
+    async fn commit(&self, checkpoint: Arc<Checkpoint>) -> Result<()>;
 }

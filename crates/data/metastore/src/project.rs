@@ -113,6 +113,7 @@ impl Project {
             person_processing_opt_out: switches.person_processing_opt_out,
             update_all_person_properties: switches.update_all_person_properties,
             flag_called_personless: switches.flag_called_personless,
+            heatmap_opt_out: switches.heatmaps_opt_in == Some(false),
             heatmap_strict_drop: switches.heatmap_strict_drop.unwrap_or(defaults.heatmap_strict_drop),
             restrictions: self.restrictions.iter().map(Into::into).collect(),
             ..defaults

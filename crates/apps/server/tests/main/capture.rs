@@ -3,7 +3,8 @@
 use crate::case::{self, Body, Case};
 use crate::client::{Answer, Request};
 use crate::recorded;
-use crate::world::{Extra, Folder, TOKEN, World, settings};
+use crate::turn::turns;
+use crate::world::{Extra, TOKEN, World, settings};
 use event::Resource;
 use server::Settings;
 use server::settings::TokenMode;
@@ -67,36 +68,22 @@ fn exhausted(case: &Case) -> Vec<Resource> {
         .collect()
 }
 
-/// A case and the project that has its events for itself.
-struct Turn {
-    case: Case,
-    token: String,
-    project: i64,
-}
+type Turn = crate::turn::Turn<Case>;
 
 fn replay(place_wanted: Place) -> usize {
     let cases: Vec<Case> = case::all().into_iter().filter(|case| place(case) == place_wanted).collect();
     assert!(!cases.is_empty());
     let settings = tune(place_wanted);
-    // As long as the key of the fixtures, so that lengths in answers agree.
-    let key = |index: usize| format!("phc_{index:07}");
-    let extra: Vec<Extra> = cases
-        .iter()
-        .enumerate()
-        .map(|(index, case)| Extra { exhausted: exhausted(case), ..Extra::of(key(index)) })
-        .collect();
-    let folder = Folder::with(&settings, &extra);
-    let projects = folder.projects.clone();
-    let turns: Vec<Turn> = cases
-        .into_iter()
-        .enumerate()
-        .map(|(index, case)| match (case.needs("open"), case.has_fixed_key()) {
+    let (folder, mut turns) =
+        turns(&settings, cases, |case, extra| Extra { exhausted: exhausted(case), ..extra });
+    for turn in &mut turns {
+        if turn.case.needs("open") {
             // An unknown key makes the project after all others.
-            (true, _) => Turn { case, token: TOKEN.to_owned(), project: projects[index] + 1 },
-            (_, true) => Turn { case, token: TOKEN.to_owned(), project: 1 },
-            _ => Turn { case, token: key(index), project: projects[index] },
-        })
-        .collect();
+            (turn.key, turn.project) = (TOKEN.to_owned(), turn.project + 1);
+        } else if turn.case.has_fixed_key() {
+            (turn.key, turn.project) = (TOKEN.to_owned(), 1);
+        }
+    }
     let world = folder.start(settings);
     let wrong = run(world, place_wanted, &turns);
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), turns.len(), wrong.join("\n"));
@@ -112,15 +99,15 @@ fn run(world: World, place: Place, turns: &[Turn]) -> Vec<String> {
     };
     let mut of_first = HashSet::new();
     for turn in turns {
-        let request = turn.case.request(&turn.token);
+        let request = turn.case.request(&turn.key);
         for _ in 0..turn.case.request.times {
             let answer = exchange(&world, turn, &request);
-            complain(turn, answer.and_then(|answer| turn.case.check(&answer, &turn.token)));
+            complain(turn, answer.and_then(|answer| turn.case.check(&answer, &turn.key)));
         }
         if turn.project == 1 {
             world.fence();
             let found = recorded::events(&world, 1, &mut of_first);
-            complain(turn, recorded::check_events(&turn.case, &turn.token, found));
+            complain(turn, recorded::check_events(&turn.case, &turn.key, found));
         }
     }
     if place != Place::Full {
@@ -131,7 +118,7 @@ fn run(world: World, place: Place, turns: &[Turn]) -> Vec<String> {
         let expect = &turn.case.expect;
         if turn.project != 1 && expect.events.is_some() {
             let found = recorded::events(&world, turn.project, &mut HashSet::new());
-            complain(turn, recorded::check_events(&turn.case, &turn.token, found));
+            complain(turn, recorded::check_events(&turn.case, &turn.key, found));
             complain(turn, recorded::check_warnings(&turn.case, &world, turn.project));
         }
         if turn.case.persons.is_some() {
@@ -150,7 +137,7 @@ fn run(world: World, place: Place, turns: &[Turn]) -> Vec<String> {
     // Blocks are written by the last commit.
     let _folder = world.stop();
     for (turn, rows) in replays {
-        complain(turn, recorded::check_recordings(&turn.case, &turn.token, &rows));
+        complain(turn, recorded::check_recordings(&turn.case, &turn.key, &rows));
     }
     wrong
 }

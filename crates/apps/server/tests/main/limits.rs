@@ -54,7 +54,7 @@ fn a_slow_body_is_answered_408() {
             assert_eq!(answer.header("retry-after").as_deref(), Some("1"), "{}", request.path);
         }
     }
-    // A body that is slow but never stops is waited for.
+    // A body that is slow but never stops is waited for, up to the deadline (see below).
     let body = event().to_string();
     let mut connection = world.connect();
     connection.write(Request::json("/e/", "").head(Some(body.len())).as_bytes()).expect("sent");
@@ -65,6 +65,55 @@ fn a_slow_body_is_answered_408() {
     assert_eq!(connection.read().expect("an answer").status, 200);
     world.fence();
     assert_eq!(world.count("SELECT count(*) FROM events"), 1);
+}
+
+#[test]
+fn a_body_that_trickles_for_too_long_is_answered_408() {
+    let world = World::tuned(|settings| settings.server.body_deadline_ms = 300);
+    let v1 = crate::signature::v1("/i/v1/analytics/events", "0199f2a1-7a54-7b3c-9d2e-000000000001");
+    for (request, said) in [(Request::json("/e/", ""), "timed out"), (v1, "request_timeout")] {
+        let mut connection = world.connect();
+        connection.write(request.head(Some(10_000)).as_bytes()).expect("sent");
+        for _ in 0..12 {
+            let _ = connection.write(b" ");
+            std::thread::sleep(Duration::from_millis(40));
+        }
+        let answer = connection.read().unwrap_or_else(|error| panic!("{}: {error}", request.path));
+        assert_eq!(answer.status, 408, "{}", request.path);
+        assert!(answer.text().contains(said), "{}", answer.text());
+        assert_eq!(answer.header("retry-after").as_deref(), Some("1"), "{}", request.path);
+    }
+}
+
+#[test]
+fn a_refusal_that_needs_no_body_is_read_by_a_client_that_sends_one() {
+    let world = World::plain();
+    let mut v1 = crate::signature::v1("/i/v1/analytics/events", "0199f2a1-7a54-7b3c-9d2e-000000000001");
+    v1.headers[0].1 = "text/plain".into();
+    v1.body = Some(vec![b' '; 8 << 20]);
+    let nowhere = Request::post("/i/v1/logs", vec![b' '; 8 << 20]);
+    for (request, status) in [(v1, 415), (nowhere, 404)] {
+        let mut connection = world.connect();
+        let answer = connection.send(&request).unwrap_or_else(|e| panic!("{}: {e}", request.path));
+        assert_eq!(answer.status, status, "{}", answer.text());
+        let next = connection.send(&Request::json("/e/", event()));
+        assert_eq!(next.expect("the connection goes on").status, 200, "{}", request.path);
+    }
+}
+
+#[test]
+fn a_recording_has_a_limit_after_decompression() {
+    let world = World::plain();
+    let event = |bytes: usize| {
+        let item = json!({"type": 3, "data": "x".repeat(bytes)});
+        json!({"event": "$snapshot", "properties": {"token": TOKEN, "distinct_id": "d", "$session_id": "s",
+            "$snapshot_data": [item]}})
+    };
+    let send = |body: serde_json::Value| world.send(&Request::post("/s/", gzip(body.to_string().as_bytes())));
+    let answer = send(json!([event(26 << 20)]));
+    assert_eq!(answer.status, 413);
+    assert!(answer.text().starts_with("maximum event size exceeded: "), "{}", answer.text());
+    assert_eq!(send(json!([event(13 << 20), event(13 << 20)])).status, 200);
 }
 
 #[test]

@@ -14,4 +14,5 @@ mod recorded;
 mod rules;
 mod signature;
 mod start;
+mod turn;
 mod world;

@@ -1,13 +1,15 @@
 //! What an operator and a load balancer ask.
 
-use crate::client::Request;
+use crate::client::{Connection, Request};
+use crate::signature::{gzip, v1};
 use crate::world::{Folder, TOKEN, World, eventually, settings};
 use axum::body::Body;
 use serde_json::json;
-use server::app::{App, Readiness};
+use server::app::{App, Parts, Readiness};
 use server::clock::Clock;
 use server::{folder, routes};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tower::ServiceExt;
 
 const READY: [&str; 5] = ["/_readiness", "/_readyz", "/_ready", "/_health", "/healthz"];
@@ -40,7 +42,7 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
     let warehouse = table::Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("tables");
     let bounds =
         ingest::accept::Bounds { decompressed: 1 << 20, events: event::event_size::Limits::default() };
-    App {
+    App::new(Parts {
         door: ingest::Door::new(log, directory.clone(), bounds),
         trusted: Arc::new([]),
         clock: Clock::from_setting(&settings.clock.fixed),
@@ -50,7 +52,7 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
         engine: Arc::new(query::Engine::new(Arc::new(warehouse), query::Limits::default()).expect("engine")),
         metrics: telemetry::install(),
         readiness,
-    }
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,6 +101,19 @@ fn numbers_are_told_under_their_names() {
     world.batch(&json!([{"event": "e", "distinct_id": "d"}]));
     world.send(&Request::json("/e/", "{"));
     world.send(&Request::new("GET", "/nowhere/with/an/id/123"));
+    let event = json!({"event": "e", "distinct_id": "d"});
+    let past = json!({"api_key": TOKEN, "historical_migration": true, "batch": [event]}).to_string();
+    assert_eq!(world.send(&Request::post("/batch/", gzip(past.as_bytes()))).status, 200);
+    assert_eq!(world.send(&Request::post("/e/", gzip(&vec![b' '; 51 << 20]))).status, 413);
+    let large = json!({"api_key": TOKEN, "event": "x".repeat(2 << 20), "distinct_id": "d"});
+    assert_eq!(world.send(&Request::json("/e/", large)).status, 413);
+    let mut v1 = v1("/i/v1/analytics/events", "0199f2a1-7a54-7b3c-9d2e-000000000001");
+    assert_eq!(world.send(&v1).status, 200);
+    let good = String::from_utf8(v1.body.take().expect("a body")).expect("text");
+    v1.body = Some(good.replace("11:59:00Z", "").into_bytes());
+    assert!(world.send(&v1).text().contains("invalid_event_timestamp"));
+    v1.body = Some(b"{".to_vec());
+    assert_eq!(world.send(&v1).status, 400);
     world.fence();
     let answer = world.send(&Request::new("GET", "/metrics"));
     assert_eq!(answer.status, 200);
@@ -111,6 +126,18 @@ fn numbers_are_told_under_their_names() {
         "http_requests_duration_seconds_bucket",
         "capture_active_connections",
         "capture_request_size_bytes",
+        "capture_raw_payload_size",
+        "capture_full_payload_size_bucket{oversize=\"true\"",
+        "capture_payload_size_exceeded{kind=\"decompressed\"}",
+        "capture_payload_size_exceeded{kind=\"event\"}",
+        "capture_gzip_decompression_ratio",
+        "capture_events_rerouted_historical",
+        "capture_v1_response_time_seconds",
+        "capture_v1_batch_outcomes{outcome=\"all_ok\"",
+        "capture_v1_batch_outcomes{outcome=\"all_drop\"",
+        "capture_v1_parsed_events",
+        "capture_v1_events_dropped{reason=\"invalid_event_timestamp\"",
+        "capture_v1_analytics_error{error=\"request_parsing_error\"",
     ] {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name} in\n{text}");
     }
@@ -172,4 +199,40 @@ fn a_config_that_is_known_is_not_sent_again() {
         let answer = world.send(&Request::new("GET", path));
         assert_eq!((answer.status, answer.json()), (200, json!({key: []})), "{path}");
     }
+}
+
+/// A program that has a server inside may end its runtime, or let go of the server, without asking for a stop.
+#[test]
+fn a_server_that_is_let_go_breaks_off_quietly() {
+    static PANICKED: AtomicBool = AtomicBool::new(false);
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some("pump") {
+            PANICKED.store(true, Ordering::Relaxed);
+        }
+        report(panic);
+    }));
+    let dir = tempfile::tempdir().expect("a folder");
+    for server_first in [false, true, false] {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        // The log of the one before is closed by a thread of its own.
+        let mut running = None;
+        eventually("the folder is free", || {
+            running = runtime.block_on(server::start(settings(), dir.path())).ok();
+            running.is_some()
+        });
+        let running = running.expect("it runs");
+        let event = json!({"api_key": TOKEN, "event": "e", "distinct_id": "d"});
+        let mut connection = Connection::open(running.address).expect("it listens");
+        let answer = connection.send(&Request::json("/e/", event)).expect("an answer");
+        assert_eq!(answer.status, 200);
+        if server_first {
+            drop(running);
+            drop(runtime);
+        } else {
+            drop(runtime);
+            drop(running);
+        }
+    }
+    assert!(!PANICKED.load(Ordering::Relaxed), "the pump panicked");
 }

@@ -80,15 +80,19 @@ fn detect_text(text: &str) -> PropertyType {
 
 /// Whether a text is a date, with or without a time.
 fn is_date(text: &str) -> bool {
-    if text.len() < 10 || !text.is_ascii() {
+    if text.len() < 10 {
         return false;
     }
-    if has_date_shape(text.as_bytes()) {
+    let bytes = text.as_bytes();
+    if has_date_shape(bytes) {
         return true;
     }
+    // RFC 3339 allows a small `t`, and then a whole time must follow.
+    if bytes.get(..19).is_some_and(|head| shape(head, b"9999-19-39t29:69:69")) {
+        return text.parse::<Timestamp>().is_ok();
+    }
     // A date in words: `Tue, 01 Jul 2003 10:52:37 +0200`. The longest one is short.
-    let plausible = text.len() <= 64 && text.contains(':') && text.contains(' ');
-    plausible && (rfc2822::parse(text).is_ok() || text.parse::<Timestamp>().is_ok())
+    text.len() <= 64 && text.contains(':') && text.contains(' ') && rfc2822::parse(text).is_ok()
 }
 
 /// `YYYY-MM-DD` or `MM-DD-YYYY`, with `/` or `-`, alone or followed by a time of day and anything.
@@ -97,7 +101,8 @@ fn has_date_shape(text: &[u8]) -> bool {
     let year_first = shape(date, b"9999/29/39");
     let year_last = shape(date, b"29/39/9999");
     (year_first || year_last)
-        && (rest.is_empty() || rest.get(..9).is_some_and(|time| shape(time, b"T29:69:69")))
+        && (rest.is_empty()
+            || !rest.contains(&b'\n') && rest.get(..9).is_some_and(|time| shape(time, b"T29:69:69")))
 }
 
 /// Compares with a pattern in which a digit stands for itself and lower digits, `/` for `/` or `-`, `T` for
@@ -133,12 +138,28 @@ mod tests {
 
     #[test]
     fn dates_and_what_only_looks_like_one() {
-        for text in ["2025-01-31T10:00:00+02:00", "2025/01/31 10:00:00 whatever", "1 Jul 2003 10:52:37 GMT"] {
+        for text in [
+            "2025-01-31T10:00:00+02:00",
+            "2025-01-31t10:00:00z",
+            "2025/01/31 10:00:00 whatever",
+            "2025-01-31 10:00:00 à midi",
+            "12-31/2025",
+            "1 Jul 2003 10:52:37 GMT",
+        ] {
             assert!(is_date(text), "{text}");
         }
-        for text in
-            ["2025-01-3", "2025-01-31x", "2025-01-31T1", "31/31/2025", "2025-01-31 10:00", "éééééééééé", ""]
-        {
+        for text in [
+            "2025-01-3",
+            "2025-01-31x",
+            "2025-01-31T1",
+            "31/31/2025",
+            "2025-01-31 10:00",
+            "2025-01-31 10:00Z",
+            "2025-01-31t10:00:00",
+            "2025-01-31 10:00:00\nx",
+            "éééééééééé",
+            "",
+        ] {
             assert!(!is_date(text), "{text}");
         }
     }

@@ -267,6 +267,9 @@ fn a_forced_personless_event_looks_nobody_up() {
         (PersonMode::Propertyless, person_id(ProjectId(1), "anon"))
     );
     assert_eq!(forced.person_created_at.as_second(), 5);
+    // What it asked for does not happen silently.
+    assert_eq!(kinds(&tables.folded[1].warnings), ["cannot_merge_with_illegal_distinct_id"]);
+    assert_eq!(tables.mappings().len(), 2);
 }
 
 #[test]
@@ -334,6 +337,17 @@ fn a_lenient_project_loses_only_the_heatmap() {
 }
 
 #[test]
+fn a_project_without_heatmaps_loses_only_them() {
+    let rules = Rules { heatmap_opt_out: true, ..Rules::default() };
+    let data = json!({"$heatmap_data": {"https://x": [{"x": 1, "y": 1, "target_fixed": true, "type": "click"}]},
+        "$viewport_height": 160, "$viewport_width": 320});
+    let page = fold_one(event("$pageview", data.clone()), rules.clone());
+    assert!(page.heatmaps.is_empty() && !row(&page).properties.contains_key("$heatmap_data"));
+    let only = fold_one(event("$$heatmap", data), rules);
+    assert_eq!((only.heatmaps.len(), only.dropped), (0, Some(crate::Drop::HeatmapOptOut)));
+}
+
+#[test]
 fn unusable_pages_and_points_are_left_out() {
     let data = json!({"$viewport_height": 160, "$viewport_width": 320, "$heatmap_data": {
         " ": [], "https://a": "x", "https://b": [1, {"x": 1, "y": 1, "type": "click"}]}});
@@ -343,6 +357,15 @@ fn unusable_pages_and_points_are_left_out() {
         ["rejecting_heatmap_data_with_invalid_url", "rejecting_heatmap_data_with_invalid_items"]
     );
     assert_eq!((folded.heatmaps.len(), folded.dropped), (0, None));
+}
+
+#[test]
+fn a_warning_of_the_door_names_its_event() {
+    let warnings = vec![Warning::new("ignored_invalid_timestamp").with("field", "timestamp")];
+    let sent = CapturedEvent { warnings, ..seen("u", 0) };
+    let uuid = sent.uuid.to_string();
+    let details = Value::Object(fold_one(sent, Rules::default()).warnings[0].details.clone());
+    assert_eq!(details, json!({"field": "timestamp", "eventUuid": uuid, "distinctId": "u"}));
 }
 
 #[test]

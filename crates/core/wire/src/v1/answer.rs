@@ -1,15 +1,7 @@
 //! The answer to an accepted v1 request.
 
-use super::{Outcome, Verdict};
+use super::Verdict;
 use serde::ser::{Serialize, SerializeMap, Serializer};
-
-/// Seconds of every `Retry-After`.
-pub(super) const RETRY_SECONDS: u32 = 1;
-
-/// Seconds for `Retry-After`: there when an event is to be sent again, absent otherwise.
-pub fn retry_after(verdicts: &[Verdict]) -> Option<u32> {
-    verdicts.iter().any(|verdict| verdict.outcome == Outcome::Retry).then_some(RETRY_SECONDS)
-}
 
 /// The JSON body: one result per event, in the order sent, under its uuid in lower case.
 pub fn results(verdicts: &[Verdict]) -> String {

@@ -79,18 +79,19 @@ pub fn parse(json: &str) -> Result<Batch<'_>, Error> {
     let events = checked.collect::<Result<Vec<_>, _>>()?;
     Ok(Batch {
         created_at,
-        historical_migration: body.historical_migration,
+        historical_migration: body.historical_migration.unwrap_or(false),
         capture_internal: body.capture_internal.unwrap_or(false),
         events,
     })
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with created_at and batch")]
 struct Body<'a> {
     #[serde(borrow)]
     created_at: Cow<'a, str>,
     #[serde(default)]
-    historical_migration: bool,
+    historical_migration: Option<bool>,
     #[serde(default)]
     capture_internal: Option<bool>,
     #[serde(borrow)]
@@ -98,6 +99,7 @@ struct Body<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an event object")]
 struct Written<'a> {
     #[serde(borrow)]
     event: Cow<'a, str>,

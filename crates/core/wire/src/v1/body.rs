@@ -4,11 +4,6 @@ use super::Error;
 use crate::encoding;
 use std::borrow::Cow;
 
-/// Bytes of a body on the wire (default of the setting).
-pub const WIRE_BYTES: usize = 10 * 1024 * 1024;
-/// Bytes of a body after decompression (default of the setting).
-pub const BODY_BYTES: usize = 50 * 1024 * 1024;
-
 /// Compressions that `Content-Encoding` may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {

@@ -6,6 +6,8 @@ use thiserror::Error;
 
 /// Where every error body points to.
 const URI: &str = "https://posthog.com/docs/api";
+/// Seconds of every `Retry-After`.
+const RETRY_SECONDS: u32 = 1;
 
 /// A refusal of a whole v1 request. Its text is the `error_description`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -55,30 +57,21 @@ pub enum Error {
     /// Two events with one uuid.
     #[error("two events of the batch have the uuid {0}")]
     DuplicateEventUuid(String),
-    /// Everything sent is over quota. Not produced by [`super::verdicts`], which drops event by event.
-    #[error("the billing limit is exceeded")]
-    BillingLimitExceeded,
     /// The body stalled after this many bytes.
     #[error("the request body stalled after {0} bytes")]
     BodyReadTimeout(usize),
-    /// The request took too long.
-    #[error("the request timed out")]
+    /// The body never stopped, but was not whole in time.
+    #[error("the request body did not arrive in time")]
     RequestTimeout,
     /// Wire or inflated size above its limit; says which.
     #[error("the payload is too large: {0}")]
     PayloadTooLarge(String),
-    /// Too many requests.
-    #[error("too many requests")]
-    RateLimited,
     /// A fault of ours. Its cause is logged, never sent.
     #[error("internal server error")]
     Internal,
     /// Nothing was stored, trying again may help.
     #[error("the service is unavailable, please retry")]
     ServiceUnavailable,
-    /// Something behind us did not answer.
-    #[error("gateway timeout")]
-    GatewayTimeout,
 }
 
 #[derive(Serialize)]
@@ -93,14 +86,11 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::MissingAuthorization | Self::InvalidApiToken(_) | Self::InvalidSignature(_) => 401,
-            Self::BillingLimitExceeded => 402,
             Self::BodyReadTimeout(_) | Self::RequestTimeout => 408,
             Self::PayloadTooLarge(_) => 413,
             Self::UnsupportedContentType(_) | Self::UnsupportedEncoding(_) => 415,
-            Self::RateLimited => 429,
             Self::Internal => 500,
             Self::ServiceUnavailable => 503,
-            Self::GatewayTimeout => 504,
             _ => 400,
         }
     }
@@ -123,20 +113,17 @@ impl Error {
             Self::MissingEventUuid => "missing_event_uuid",
             Self::InvalidEventUuid(_) => "invalid_event_uuid",
             Self::DuplicateEventUuid(_) => "duplicate_event_uuid",
-            Self::BillingLimitExceeded => "billing_limit_exceeded",
             Self::BodyReadTimeout(_) => "body_read_timeout",
             Self::RequestTimeout => "request_timeout",
             Self::PayloadTooLarge(_) => "payload_too_large",
-            Self::RateLimited => "rate_limited",
             Self::Internal => "internal_error",
             Self::ServiceUnavailable => "service_unavailable",
-            Self::GatewayTimeout => "gateway_timeout",
         }
     }
 
     /// Seconds for `Retry-After`, on the statuses that SDKs send again and on no other.
     pub fn retry_after(&self) -> Option<u32> {
-        matches!(self.status(), 408 | 500 | 503 | 504).then_some(super::answer::RETRY_SECONDS)
+        matches!(self.status(), 408 | 500 | 503).then_some(RETRY_SECONDS)
     }
 
     /// The JSON body.

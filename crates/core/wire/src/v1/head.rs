@@ -19,8 +19,6 @@ const REQUIRED: [&str; 7] = [
 
 /// Longest `PostHog-Sdk-Info` that is used, in bytes.
 const SDK_INFO_BYTES: usize = 256;
-/// Characters kept of `User-Agent`.
-const USER_AGENT_CHARS: usize = 500;
 
 /// What the headers of a v1 request say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +33,12 @@ pub struct Head {
     pub sent_at: Timestamp,
     /// Library and version; `None` when the header is of no use, which is no error.
     pub sdk: Option<(String, String)>,
-    /// At most 500 characters.
-    pub user_agent: String,
     /// How the body is compressed.
     pub encoding: Option<Encoding>,
 }
 
-/// Checks the headers. `lookup` finds a header's text by its name, in whatever case.
+/// Checks the headers. `lookup` finds a header's text by its name, in whatever case; one that is there and is no
+/// text is found as empty, since it is not missing.
 ///
 /// # Errors
 /// 400, 401 or 415; see [`Error`].
@@ -59,7 +56,6 @@ pub fn headers<'h>(lookup: impl Fn(&str) -> Option<&'h str>) -> Result<Head, Err
         attempt: attempt(header("PostHog-Attempt"))?,
         sent_at: sent_at(header("PostHog-Request-Timestamp"))?,
         sdk: sdk(header("PostHog-Sdk-Info")),
-        user_agent: header("User-Agent").chars().take(USER_AGENT_CHARS).collect(),
     })
 }
 

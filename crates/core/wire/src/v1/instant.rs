@@ -30,7 +30,16 @@ pub fn rfc3339(text: &str) -> Option<Timestamp> {
     let kept = &fraction[..fraction.len().min(10)];
     let zone = if zone == b"-00:00" { b"Z".as_slice() } else { zone };
     let parts = [civil, kept, zone].concat();
-    std::str::from_utf8(&parts).ok()?.parse().ok()
+    let text = std::str::from_utf8(&parts).ok()?;
+    text.parse().ok().or_else(|| last_days(text))
+}
+
+/// The last two days of the year 9999, which some programs write for "never ends", are right and past what a
+/// [`Timestamp`] holds: they count as its last moment.
+fn last_days(text: &str) -> Option<Timestamp> {
+    let rest = text.strip_prefix("9999")?;
+    let is_right = rest.starts_with("-12-3") && format!("2000{rest}").parse::<Timestamp>().is_ok();
+    is_right.then_some(Timestamp::MAX)
 }
 
 /// Bytes of the fraction at the start of `rest`, 0 without one; `None` for a dot without digits.
@@ -59,6 +68,8 @@ mod tests {
             ("2026-11-20T12:00:00+03:30", "2026-11-20T08:30:00Z"),
             ("2026-11-20T12:00:00-00:00", "2026-11-20T12:00:00Z"),
             ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+            ("9999-12-31T23:59:59.999Z", "9999-12-30T22:00:00.999999999Z"),
+            ("9999-12-31T23:59:59-05:00", "9999-12-30T22:00:00.999999999Z"),
         ];
         for (text, expected) in good {
             assert_eq!(rfc3339(text).unwrap().to_string(), expected, "{text}");
@@ -83,6 +94,8 @@ mod tests {
             "２０２６-11-20T12:00:00Z",
             "+002026-11-20T12:00:00Z",
             "2026-11-20T12:00:00,5Z",
+            "9999-12-32T00:00:00Z",
+            "9999-12-31T23:59:59+99:00",
         ];
         for text in bad {
             assert_eq!(rfc3339(text), None, "{text}");

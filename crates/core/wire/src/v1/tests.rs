@@ -94,7 +94,6 @@ fn good_headers() {
     ] {
         assert_eq!(check("content-encoding", Some(value)).unwrap().encoding, Some(encoding));
     }
-    assert_eq!(check("user-agent", Some(&"é".repeat(900))).unwrap().user_agent.chars().count(), 500);
 }
 
 #[test]
@@ -162,16 +161,13 @@ fn errors_have_status_body_and_retry_after() {
         (Error::MissingAuthorization, 401, false),
         (Error::InvalidApiToken(text()), 401, false),
         (Error::EmptyBatch, 400, false),
-        (Error::BillingLimitExceeded, 402, false),
         (Error::BodyReadTimeout(3), 408, true),
         (Error::RequestTimeout, 408, true),
         (Error::PayloadTooLarge(text()), 413, false),
         (Error::UnsupportedContentType(text()), 415, false),
         (Error::UnsupportedEncoding(text()), 415, false),
-        (Error::RateLimited, 429, false),
         (Error::Internal, 500, true),
         (Error::ServiceUnavailable, 503, true),
-        (Error::GatewayTimeout, 504, true),
     ] {
         assert_eq!(error.status(), status, "{error:?}");
         assert_eq!(error.retry_after(), retry.then_some(1), "{error:?}");
@@ -380,22 +376,13 @@ fn answers() {
     let events = [event(json!({"uuid": second})), event(json!({"event": ""}))];
     let json = body(&events);
     let batch = parse(&json).unwrap();
-    let mut verdicts = verdicts(&batch, &received(), &Limits::default());
+    let verdicts = verdicts(&batch, &received(), &Limits::default());
     assert_eq!(
         results(&verdicts),
         format!(
             r#"{{"results":{{"{second}":{{"result":"ok"}},"{ID}":{{"result":"drop","details":"missing_event_name"}}}}}}"#
         )
     );
-    assert_eq!(retry_after(&verdicts), None);
-    not_persisted(&mut verdicts);
-    assert_eq!(
-        results(&verdicts),
-        format!(
-            r#"{{"results":{{"{second}":{{"result":"retry","details":"not_persisted"}},"{ID}":{{"result":"drop","details":"missing_event_name"}}}}}}"#
-        )
-    );
-    assert_eq!(retry_after(&verdicts), Some(1));
 }
 
 #[test]

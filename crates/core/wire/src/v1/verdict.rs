@@ -8,16 +8,15 @@ use event::{Received, Resource, Route, distinct_id, limit};
 use uuid::Uuid;
 
 /// The result of one event.
+///
+/// PostHog also knows `retry`, for an event that its queue did not take while it took others of the request. Here a
+/// request is one record of the log, stored whole or refused whole with 503, so no event has that result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Stored.
     Ok,
-    /// Stored, with something the sender should know.
-    Warning,
     /// Not stored, and sending it again will not help.
     Drop,
-    /// Not stored; to be sent again.
-    Retry,
 }
 
 impl Outcome {
@@ -25,9 +24,7 @@ impl Outcome {
     pub fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
-            Self::Warning => "warning",
             Self::Drop => "drop",
-            Self::Retry => "retry",
         }
     }
 }
@@ -46,10 +43,12 @@ pub struct Verdict {
 impl Verdict {
     /// Whether the event is to be stored.
     pub fn is_accepted(&self) -> bool {
-        matches!(self.outcome, Outcome::Ok | Outcome::Warning)
+        self.outcome == Outcome::Ok
     }
 }
 
+/// Why an event over quota is dropped.
+pub const BILLING_LIMIT: &str = "billing_limit_exceeded";
 /// Stored, but no person is touched, because the distinct id stands for no one.
 const PERSON_PROCESSING_DISABLED: &str = "person_processing_disabled";
 
@@ -63,13 +62,6 @@ pub fn verdicts(batch: &Batch<'_>, received: &Received, limits: &Limits) -> Vec<
         Err(reason) => Verdict { uuid: event.uuid, outcome: Outcome::Drop, details: Some(reason) },
     };
     batch.events.iter().map(judged).collect()
-}
-
-/// Turns every accepted event into one that the client sends again: the log could not take the request.
-pub fn not_persisted(verdicts: &mut [Verdict]) {
-    for verdict in verdicts.iter_mut().filter(|verdict| verdict.is_accepted()) {
-        *verdict = Verdict { outcome: Outcome::Retry, details: Some("not_persisted"), ..*verdict };
-    }
 }
 
 /// The quota an event counts against: one of the narrow ones, else [`Resource::Events`].
@@ -102,7 +94,7 @@ fn judge(
     let options = Options::read(event.options).ok_or("invalid_options")?;
     refuse(received.route == Route::V1Ai && !is_ai(&event.name), "non_ai_event")?;
     let resource = quota(&event.name, || is_in_product_tour(event, &options));
-    refuse(received.limited.contains(&resource), "billing_limit_exceeded")?;
+    refuse(received.limited.contains(&resource), BILLING_LIMIT)?;
     if is_ai(&event.name) {
         refuse(event.size() > limits.ai, "ai_event_too_big")?;
     } else {

@@ -4,6 +4,7 @@ use super::Pump;
 use crate::commit::Ended;
 use crate::error::{Error, Kind};
 use metastore::Checkpoint;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
@@ -66,7 +67,7 @@ impl Pump {
             checkpoint.definitions.push((*project, definitions));
         }
         let mut pending = std::mem::take(&mut self.pending);
-        pending.checkpoints.push(checkpoint);
+        pending.checkpoints.push(Arc::new(checkpoint));
         pending.blocks.extend(self.blocks.cut());
         let stores = self.stores.clone();
         self.committing = Some(tokio::spawn(async move { pending.write(rows, &stores).await }));

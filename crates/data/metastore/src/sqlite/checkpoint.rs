@@ -7,6 +7,7 @@ use crate::checkpoint::{Checkpoint, Store};
 use crate::{Kind, Result};
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
+use std::sync::Arc;
 
 /// The log has one partition until it is shared.
 const PARTITION: i64 = 0;
@@ -17,7 +18,7 @@ impl Store for Sqlite {
         self.read("read the checkpoint", stored).await
     }
 
-    async fn commit(&self, checkpoint: Checkpoint) -> Result<()> {
+    async fn commit(&self, checkpoint: Arc<Checkpoint>) -> Result<()> {
         self.write("commit a checkpoint", move |tx| write(tx, &checkpoint)).await
     }
 }

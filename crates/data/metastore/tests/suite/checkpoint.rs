@@ -33,7 +33,7 @@ pub async fn a_commit_is_idempotent(store: Arc<dyn Metastore>) {
     let whole =
         Checkpoint { offset: 77, projects: vec![(ONE, changes)], definitions: vec![(ONE, seen.clone())] };
     for _ in 0..3 {
-        store.commit(whole.clone()).await.expect("committed");
+        store.commit(whole.clone().into()).await.expect("committed");
         assert_eq!(store.checkpoint().await.expect("read"), Some(77));
         let loaded = store.load_identity(ONE, &ids(["a", "p"])).await.expect("loaded");
         assert_eq!(loaded.persons[&uuid(1)], person(1, 1));

@@ -6,8 +6,8 @@ use metastore::definition::{Event, EventProperty, Owner, Property, PropertyType}
 use metastore::{Checkpoint, Definitions, Metastore, Page};
 use std::sync::Arc;
 
-fn seen(offset: u64, definitions: Definitions) -> Checkpoint {
-    Checkpoint { offset, projects: Vec::new(), definitions: vec![(ONE, definitions)] }
+fn seen(offset: u64, definitions: Definitions) -> Arc<Checkpoint> {
+    Arc::new(Checkpoint { offset, projects: Vec::new(), definitions: vec![(ONE, definitions)] })
 }
 
 fn property(owner: Owner, name: &str, kind: Option<PropertyType>) -> Property {

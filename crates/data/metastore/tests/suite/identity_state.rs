@@ -129,10 +129,10 @@ pub async fn projects_do_not_see_each_other(store: Arc<dyn Metastore>) {
         projects: vec![(ONE, changes(1)), (two, changes(2))],
         definitions: Vec::new(),
     };
-    store.commit(both).await.expect("committed");
+    store.commit(both.into()).await.expect("committed");
     let delete = Changes { deleted_persons: vec![uuid(1)], ..Changes::default() };
     let gone = Checkpoint { offset: 2, projects: vec![(ProjectId(3), delete)], definitions: Vec::new() };
-    store.commit(gone).await.expect("committed");
+    store.commit(gone.into()).await.expect("committed");
     for (project, version) in [(ONE, 1), (two, 2)] {
         let loaded = store.load_identity(project, &needs(&["a", "p"], &["a"])).await.expect("loaded");
         assert_eq!(loaded.persons[&uuid(1)].version, version);

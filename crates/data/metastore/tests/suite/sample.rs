@@ -5,6 +5,7 @@ use identity::{Changes, Mapping, Needs, Person};
 use jiff::Timestamp;
 use metastore::Checkpoint;
 use serde_json::json;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The project of most cases.
@@ -51,6 +52,6 @@ pub fn ids<'a>(ids: impl IntoIterator<Item = &'a str>) -> Needs {
 }
 
 /// A checkpoint with changes of the first project.
-pub fn checkpoint(offset: u64, changes: Changes) -> Checkpoint {
-    Checkpoint { offset, projects: vec![(ONE, changes)], definitions: Vec::new() }
+pub fn checkpoint(offset: u64, changes: Changes) -> Arc<Checkpoint> {
+    Arc::new(Checkpoint { offset, projects: vec![(ONE, changes)], definitions: Vec::new() })
 }
