@@ -26,8 +26,9 @@ pub use retain::{Retained, Retention};
 pub use stats::CareStats;
 
 use crate::error::Context;
-use crate::{Kind, Result};
+use crate::{Kind, Result, Warehouse};
 use std::future::Future;
+use std::sync::atomic::Ordering;
 
 pub(crate) use expire::{drop_snapshots, old_snapshots, unlink_unreachable};
 
@@ -46,6 +47,14 @@ pub struct Progress {
 
 /// Hears of [`Progress`].
 pub type Listener<'a> = &'a mut (dyn FnMut(Progress) + Send);
+
+impl Warehouse {
+    /// Makes compactions and erasures that are under way break off within moments, leaving the tables as they are. For a
+    /// process that ends: there is no way back.
+    pub fn stop_care(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+}
 
 /// Runs work that uses the processor for long, away from the threads that serve requests.
 async fn aside<T: Send + 'static>(

@@ -24,6 +24,7 @@ use serde::Deserialize;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Where the tables are.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,6 +55,8 @@ struct State {
 pub struct Warehouse {
     pub(crate) catalog: Arc<Embedded>,
     pub(crate) committing: Arc<tokio::sync::Mutex<()>>,
+    /// Asks rewriting work to break off.
+    pub(crate) stopped: Arc<AtomicBool>,
     /// See [`GRACE_MS`].
     pub(crate) grace_ms: i64,
     state: Mutex<State>,
@@ -119,6 +122,7 @@ impl Warehouse {
         Ok(Self {
             catalog: Arc::new(catalog),
             committing: Arc::default(),
+            stopped: Arc::default(),
             grace_ms: GRACE_MS,
             state: Mutex::new(State { slots, view: None }),
             keys: (RandomState::new(), RandomState::new()),

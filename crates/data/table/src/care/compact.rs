@@ -190,6 +190,7 @@ impl Warehouse {
                 place,
                 files,
                 target_bytes: usize::try_from(policy.target_bytes).unwrap_or(usize::MAX),
+                stopped: self.stopped.clone(),
                 sieve: None,
             };
             let done = tokio::task::spawn_blocking(move || rewrite.run()).await;

@@ -193,9 +193,10 @@ impl Warehouse {
             for entry in found {
                 let Some(place) = place(&at, entry.data_file()) else { continue };
                 let sieve = Some(sieve.clone());
+                let stopped = self.stopped.clone();
                 let (table, bound) = (at.clone(), bound.clone());
-                let rewrite =
-                    Rewrite { table, bound, place, files: vec![entry], target_bytes: usize::MAX, sieve };
+                let (files, target_bytes) = (vec![entry], usize::MAX);
+                let rewrite = Rewrite { table, bound, place, files, target_bytes, stopped, sieve };
                 let done = tokio::task::spawn_blocking(move || rewrite.run()).await;
                 match done.context(Kind::Bug, || format!("erase rows of {}", def.name))? {
                     Ok(done) => parts.push(done.part),

@@ -14,6 +14,7 @@ use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{DataFile, Literal, ManifestEntryRef, Struct};
 use iceberg::table::Table;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// zstd level of files that stay for long.
 const LEVEL: i32 = 3;
@@ -33,6 +34,8 @@ pub(super) struct Rewrite {
     pub(super) files: Vec<ManifestEntryRef>,
     /// A file is closed at this size; see also [`FILE_ROWS`].
     pub(super) target_bytes: usize,
+    /// Turns true when there is no time to finish.
+    pub(super) stopped: Arc<AtomicBool>,
     /// Which rows stay; all of them when there is none.
     pub(super) sieve: Option<Sieve>,
 }
@@ -103,6 +106,10 @@ impl Rewrite {
             Struct::from_iter([Some(Literal::long(self.place.0)), Some(Literal::date(self.place.1))]);
         let mut open: Option<(Sink<'_>, usize)> = None;
         loop {
+            if self.stopped.load(Ordering::Acquire) {
+                let text = format!("rewriting {} broke off because the process ends", self.bound.def.name);
+                return Err(Error::new(Kind::Unavailable, text));
+            }
             let left = rows - open.as_ref().map_or(0, |(_, rows)| *rows);
             let Some(batch) = merge.next(left)? else { break };
             let (sink, filled) = match &mut open {
