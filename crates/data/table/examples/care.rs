@@ -13,8 +13,9 @@ use uuid::Uuid;
 fn page_view(number: u64, start: Timestamp) -> EventRow {
     let at = start + SignedDuration::from_millis(number as i64);
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let browser = ["Chrome", "Firefox", "Safari"][number as usize % 3];
     let properties = json!({
-        "$browser": ["Chrome", "Firefox", "Safari"][number as usize % 3], "$browser_version": 130 + number % 4,
+        "$browser": browser, "$browser_version": 130 + number % 4,
         "$os": "Mac OS X", "$device_type": "Desktop", "$host": "shop.example.com",
         "$current_url": format!("https://shop.example.com/products/{}?ref=home", mixed % 997),
         "$pathname": format!("/products/{}", mixed % 997), "$referrer": "https://www.google.com/",

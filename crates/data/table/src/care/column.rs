@@ -54,7 +54,7 @@ impl Fitting {
     }
 
     /// One batch.
-    pub(super) fn fit(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    pub(super) fn fit(&self, batch: RecordBatch) -> Result<RecordBatch> {
         let mut parsed: Option<Vec<Map<String, Value>>> = None;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.from.len());
         for (from, field) in self.from.iter().zip(self.target.fields()) {
@@ -70,6 +70,7 @@ impl Fitting {
                 From::Null => new_null_array(kind, batch.num_rows()),
             });
         }
+        drop(batch);
         RecordBatch::try_new(self.target.clone(), columns)
             .context(Kind::Corrupt, || "rows of a data file do not fit their table".to_owned())
     }

@@ -6,6 +6,7 @@
 //! full or more stay as they are.
 
 use super::live::{Place, files, place};
+use super::merge::WHOLE_BYTES;
 use super::replace::Part;
 use super::rewrite::{Rewrite, Rewritten, all_columns, is_sorted};
 use super::{Listener, Progress, aside, clock};
@@ -21,14 +22,14 @@ use std::path::Path;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Memory of the rows of files being merged, about.
-const MERGE_BYTES: u64 = 192 << 20;
-/// What an open file needs at most: a page of every column.
-const OPEN_BYTES: u64 = 12 << 20;
+/// Bytes of the columns of files being merged; a merge takes about four times this while it runs.
+const MERGE_BYTES: u64 = 64 << 20;
+/// What a file needs that is not read whole: a page and a decompressor of every column.
+const OPEN_BYTES: u64 = 16 << 20;
 /// Files being merged at once.
 const MERGE_FILES: usize = 512;
 /// How much larger rows are in memory than in a file.
-const INFLATION: u64 = 8;
+const INFLATION: u64 = 10;
 /// Rows rewritten before the table learns of it.
 const COMMIT_ROWS: u64 = 4 << 20;
 /// Files below this size are of the lowest size class.
@@ -121,7 +122,8 @@ fn split(files: Vec<ManifestEntryRef>) -> Vec<Vec<ManifestEntryRef>> {
     let mut groups: Vec<Vec<ManifestEntryRef>> = Vec::new();
     let mut open = 0;
     for file in files {
-        let needs = (file.file_size_in_bytes() * INFLATION).min(OPEN_BYTES);
+        let whole = file.file_size_in_bytes() * INFLATION;
+        let needs = if whole <= WHOLE_BYTES { whole } else { OPEN_BYTES };
         match groups.last_mut() {
             Some(group) if open + needs <= MERGE_BYTES && group.len() < MERGE_FILES => group.push(file),
             _ => {

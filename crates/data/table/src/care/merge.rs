@@ -6,10 +6,11 @@
 use super::column::Fitting;
 use crate::schema::Bound;
 use crate::{Kind, Result, error::Context};
-use arrow::array::BooleanArray;
+use arrow::array::{Array, BooleanArray};
 use arrow::compute::{
     SortColumn, filter_record_batch, interleave_record_batch, lexsort_to_indices, take_record_batch,
 };
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -18,8 +19,11 @@ use std::collections::BinaryHeap;
 use std::fs::File;
 use std::path::PathBuf;
 
-/// Rows decoded from a file at once.
+/// Rows decoded at once from a file that is not read whole.
 const BATCH_ROWS: usize = 1024;
+/// A file that takes no more memory than this is read whole and closed: an open one costs megabytes, because every
+/// column has a page and a decompressor.
+pub(super) const WHOLE_BYTES: u64 = 8 << 20;
 /// Rows given at once.
 const CHUNK_ROWS: usize = 4096;
 /// Memory of rows given at once, about.
@@ -40,6 +44,8 @@ pub(super) type Keep<'a> = &'a (dyn Fn(&RecordBatch) -> Result<BooleanArray> + S
 /// One file being read.
 struct Input {
     reader: Option<ParquetRecordBatchReader>,
+    /// Rows still to come.
+    left: usize,
     fitting: Fitting,
     path: PathBuf,
 }
@@ -79,6 +85,13 @@ impl PartialEq for Head {
 }
 
 impl Eq for Head {}
+
+/// The rows without the spare memory that decoding left, which can be as much again.
+fn tight(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let (_, mut columns, _) = batch.into_parts();
+    columns.iter_mut().for_each(|column| column.shrink_to_fit());
+    RecordBatch::try_new(schema.clone(), columns).context(Kind::Bug, || "rows as a batch".to_owned())
+}
 
 /// See the module.
 pub(super) struct Merge<'a> {
@@ -120,9 +133,14 @@ impl<'a> Merge<'a> {
         let file = File::open(&source.path).context(Kind::Corrupt, unread)?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).context(Kind::Corrupt, unread)?;
         let fitting = Fitting::new(self.bound, builder.schema())?;
-        let reader = builder.with_batch_size(BATCH_ROWS).build().context(Kind::Corrupt, unread)?;
+        let groups = builder.metadata().row_groups();
+        let bytes: i64 = groups.iter().map(|group| group.total_byte_size()).sum();
+        let left: usize = groups.iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).sum();
+        let whole = u64::try_from(bytes).is_ok_and(|bytes| bytes <= WHOLE_BYTES);
+        let batch_rows = if whole { left.max(1) } else { BATCH_ROWS };
+        let reader = builder.with_batch_size(batch_rows).build().context(Kind::Corrupt, unread)?;
         let number = self.inputs.len();
-        self.inputs.push(Input { reader: Some(reader), fitting, path: source.path.clone() });
+        self.inputs.push(Input { reader: Some(reader), left, fitting, path: source.path.clone() });
         self.cursors.push(Cursor::default());
         let first = if source.sorted { self.next_batch(number)? } else { self.sorted_whole(number)? };
         self.enter(number, first)
@@ -131,11 +149,18 @@ impl<'a> Merge<'a> {
     /// The next rows of a file that stay.
     fn next_batch(&mut self, number: usize) -> Result<Option<RecordBatch>> {
         let input = &mut self.inputs[number];
-        let Some(reader) = &mut input.reader else { return Ok(None) };
-        for batch in reader {
+        while let Some(reader) = &mut input.reader {
+            let Some(batch) = reader.next() else {
+                input.reader = None;
+                break;
+            };
             let batch = batch.context(Kind::Corrupt, || format!("read {}", input.path.display()))?;
             self.read += batch.num_rows() as u64;
-            let mut batch = input.fitting.fit(&batch)?;
+            input.left = input.left.saturating_sub(batch.num_rows());
+            if input.left == 0 {
+                input.reader = None;
+            }
+            let mut batch = tight(input.fitting.fit(batch)?, &self.bound.arrow)?;
             if let Some(keep) = self.keep {
                 let stays = keep(&batch)?;
                 batch =
@@ -145,7 +170,6 @@ impl<'a> Merge<'a> {
                 return Ok(Some(batch));
             }
         }
-        input.reader = None;
         Ok(None)
     }
 
