@@ -5,7 +5,6 @@ use crate::error::{Error, Kind};
 use crate::record;
 use event::normalize::{self, Context};
 use event::{CapturedEvent, Received, Rejection, Resource, Route};
-use serde_json::Value;
 
 /// Decompressed bytes a record may hold: more than any setting lets through the door.
 const BUDGET: usize = 1 << 30;
@@ -82,7 +81,7 @@ pub fn quota(event: &CapturedEvent, limited: &[Resource]) -> Option<Resource> {
     if limited.is_empty() {
         return None;
     }
-    let in_tour = || event.properties.get("$product_tour_id").is_some_and(|id| *id != Value::Null);
+    let in_tour = || event.properties.get("$product_tour_id").is_some_and(|id| !id.is_null());
     let resource = wire::v1::quota(&event.event, in_tour);
     limited.contains(&resource).then_some(resource)
 }

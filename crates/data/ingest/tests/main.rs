@@ -131,7 +131,7 @@ async fn what_was_accepted_is_committed_once() {
     assert_eq!(world.column("events", "event").await, ["$identify", "a"]);
     let profile = world.profile("ann").await.expect("ann");
     assert_eq!(profile.distinct_ids.len(), 2);
-    assert_eq!(profile.person.properties["plan"], "pro");
+    assert_eq!(profile.person.properties.value("plan"), "pro");
 }
 
 /// A crash after the tables and before the metastore: the metastore is put back to where it was.

@@ -15,12 +15,13 @@ use crate::write::DAY;
 use crate::{Error, Kind, Result};
 use arrow::record_batch::RecordBatch;
 use event::ProjectId;
+use foldhash::quality::RandomState;
 use iceberg::table::Table;
 use iceberg::{Catalog, NamespaceIdent, TableIdent};
 use identity::EventRow;
 use parking_lot::Mutex;
 use serde::Deserialize;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -117,7 +118,7 @@ impl Warehouse {
             catalog: Arc::new(catalog),
             committing: Arc::default(),
             state: Mutex::new(State { slots, view: None }),
-            keys: (RandomState::new(), RandomState::new()),
+            keys: (RandomState::default(), RandomState::default()),
         })
     }
 

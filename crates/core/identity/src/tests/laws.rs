@@ -86,7 +86,7 @@ fn run(log: &[CapturedEvent], pauses: &[Pause]) -> (Bench, Vec<Folded>) {
             Pause::Restart => bench.restart(),
             Pause::Forget => {
                 bench.commit();
-                bench.state.forget(4);
+                bench.state.forget(1_000);
             }
         }
     }

@@ -238,7 +238,7 @@ async fn the_later_copy_of_a_fresh_duplicate_wins() {
     let warehouse = open(folder.path()).await;
     warehouse.append(0, &record(0, 3)).unwrap();
     let mut later = event(1);
-    later.properties = object(json!({"$browser": "Firefox"}));
+    later.properties = object(json!({"$browser": "Firefox"})).into();
     assert!(warehouse.replace_event(1, ProjectId(3), &later).unwrap());
     assert!(!warehouse.replace_event(1, ProjectId(4), &later).unwrap(), "another project");
     let mut renamed = later.clone();
