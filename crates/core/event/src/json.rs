@@ -178,7 +178,8 @@ impl ToJson for Number {
 
 /// Whether a string is written without escapes.
 pub(crate) fn is_plain(text: &str) -> bool {
-    !text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
+    // Without a way out of the loop the compiler makes it wide.
+    !text.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'))
 }
 
 fn push_serialized(value: &impl Serialize, text: &mut String) {

@@ -82,6 +82,23 @@ impl Properties {
         Self::default()
     }
 
+    /// An empty map with room for some fields whose text takes so many bytes.
+    pub fn with_capacity(fields: usize, bytes: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes),
+            fields: Vec::with_capacity(fields),
+            tags: Vec::with_capacity(fields),
+            ..Self::default()
+        }
+    }
+
+    /// Makes room for more fields whose text takes so many bytes.
+    pub fn reserve(&mut self, fields: usize, bytes: usize) {
+        self.text.reserve(bytes);
+        self.fields.reserve(fields);
+        self.tags.reserve(fields);
+    }
+
     /// How many fields.
     pub fn len(&self) -> usize {
         self.fields.len()
@@ -146,16 +163,18 @@ impl Properties {
 
     /// Sets a field: in its place if there is one of that name, else at the end.
     pub fn insert(&mut self, name: &str, value: impl ToJson) {
-        match self.position(name) {
+        let tag = tag(name);
+        match self.find(name, tag) {
             Some(position) => self.replace(position, value),
-            None => self.push(name, value),
+            None => self.push(name, tag, value),
         }
     }
 
     /// Adds a field unless there is one of that name.
     pub fn or_insert(&mut self, name: &str, value: impl ToJson) {
-        if !self.contains_key(name) {
-            self.push(name, value);
+        let tag = tag(name);
+        if self.find(name, tag).is_none() {
+            self.push(name, tag, value);
         }
     }
 
@@ -270,19 +289,25 @@ impl Properties {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
+        self.find(name, tag(name))
+    }
+
+    /// The position of a field, given the hash of its name.
+    fn find(&self, name: &str, tag: u32) -> Option<usize> {
         /// Hashes compared at once.
         const STEP: usize = 16;
         if let Some(index) = &self.index {
             return index.get(name).copied();
         }
-        let wanted = tag(name);
+        let names = self.text.as_bytes();
         for (step, tags) in self.tags.chunks(STEP).enumerate() {
-            if !tags.iter().fold(false, |found, tag| found | (*tag == wanted)) {
+            if !tags.iter().fold(false, |found, other| found | (*other == tag)) {
                 continue;
             }
-            let same =
-                |at: &usize| tags[*at] == wanted && self.slice(self.fields[step * STEP + at].name) == name;
-            if let Some(at) = (0..tags.len()).find(same) {
+            let fields = self.fields[step * STEP..].iter().zip(tags);
+            let mut named =
+                fields.map(|(field, other)| *other == tag && &names[field.name.range()] == name.as_bytes());
+            if let Some(at) = named.position(|same| same) {
                 return Some(step * STEP + at);
             }
         }
@@ -297,15 +322,15 @@ impl Properties {
         &self.text[span.range()]
     }
 
-    fn push(&mut self, name: &str, value: impl ToJson) {
+    fn push(&mut self, name: &str, tag: u32, value: impl ToJson) {
         let field = push_field(&mut self.text, name, value);
-        self.add(field, name);
+        self.add(field, name, tag);
     }
 
     /// Takes a field into the list; there is none of its name.
-    fn add(&mut self, field: Field, name: &str) {
+    fn add(&mut self, field: Field, name: &str, tag: u32) {
         self.fields.push(field);
-        self.tags.push(tag(name));
+        self.tags.push(tag);
         if let Some(index) = &mut self.index {
             index.insert(name.into(), self.fields.len() - 1);
         } else if self.fields.len() > FEW {

@@ -16,6 +16,9 @@ pub fn promote(event: &str, properties: &mut Properties) {
     }
     let mut set = properties.object(property::SET).unwrap_or_default();
     let mut set_once = properties.object(property::SET_ONCE).unwrap_or_default();
+    // A browser's page view promotes about this many.
+    set.reserve(20, 1024);
+    set_once.reserve(20, 1280);
     fill_os(properties, &mut set, &mut set_once);
     let is_server = properties.get("$is_server").and_then(Json::as_bool) == Some(true);
     for (key, value) in properties.iter() {

@@ -49,7 +49,7 @@ async fn measure(name: &str, events: u64) -> Result<f64, Box<dyn Error>> {
     let start = micros();
     for (offset, bytes) in (0..).zip(&records) {
         let opened = landing::open(bytes)?;
-        let events = landing::events(&opened)?;
+        let events = landing::read(&opened)?.piece(usize::MAX)?;
         working.load(&metastore, events.iter()).await?;
         let mut rows = Rows::new(opened.received.project, opened.received.at);
         for event in events {

@@ -29,17 +29,15 @@ impl Properties {
     /// Reads the text of an object that is known to be right JSON.
     pub(super) fn read_text(object: &str, unreadable: &mut dyn FnMut(&str)) -> Option<Self> {
         // Room for what the server adds, so that most texts are never moved.
-        let mut read = Self { text: String::with_capacity(object.len() + 256), ..Self::default() };
-        read.text.push_str(object);
         // A field of a browser's event takes about 35 bytes.
-        read.fields.reserve(object.len() / 32 + 8);
-        read.tags.reserve(object.len() / 32 + 8);
+        let mut read = Self::with_capacity(object.len() / 32 + 8, object.len() + 256);
+        read.text.push_str(object);
         let json = object.as_bytes();
         let mut at = scan::skip_space(json, 1);
         while json.get(at) == Some(&b'"') {
             let name_end = scan::string_end(json, at + 1);
             let colon = scan::skip_space(json, name_end + 1);
-            let found = read.find(object, scan::skip_space(json, colon + 1));
+            let found = read.read_value(object, scan::skip_space(json, colon + 1));
             let written = object.get(at + 1..name_end)?;
             let name = match written.contains('\\') {
                 true => Cow::Owned(serde_json::from_str::<String>(object.get(at..=name_end)?).ok()?),
@@ -62,7 +60,7 @@ impl Properties {
     }
 
     /// Finds the value that starts at `start`; one that is not canonical is written again at the end of the text.
-    fn find(&mut self, object: &str, start: usize) -> Found {
+    fn read_value(&mut self, object: &str, start: usize) -> Found {
         if let Some(end) = canonical::end(object.as_bytes(), start) {
             return Found { value: Span::new(start..end), end, readable: true };
         }
@@ -82,9 +80,10 @@ impl Properties {
 
     /// Adds a field, or lets it take the place of one with its name.
     fn put(&mut self, field: Field, name: &str) {
-        match self.position(name) {
+        let tag = super::tag(name);
+        match self.find(name, tag) {
             Some(position) => self.fields[position] = field,
-            None => self.add(field, name),
+            None => self.add(field, name, tag),
         }
     }
 }

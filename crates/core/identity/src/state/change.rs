@@ -1,6 +1,6 @@
 //! Handing changes to the store, and letting go of what it has.
 
-use super::entry::id_bytes;
+use super::entry::{KnownPerson, id_bytes};
 use super::{Changes, State};
 
 impl State {
@@ -88,7 +88,15 @@ impl State {
         }
         ids.shrink_to_fit();
         persons.shrink_to_fit();
-        self.bytes = self.weights().map(|(_, bytes)| bytes).sum();
+        self.bytes = self.measure();
+    }
+
+    /// Counts [`State::bytes`] anew.
+    pub(crate) fn measure(&self) -> usize {
+        let ids = self.ids.keys().map(|id| id_bytes(id));
+        let persons = self.persons.values().map(KnownPerson::bytes);
+        let groups = self.groups.iter().flatten().map(|(key, known)| known.bytes(key));
+        ids.chain(persons).chain(groups).sum()
     }
 
     /// The fold whose entries and all older ones have to go so that at most `keep` bytes are left.

@@ -89,6 +89,7 @@ fn run(log: &[CapturedEvent], pauses: &[Pause]) -> (Bench, Vec<Folded>) {
                 bench.state.forget(1_000);
             }
         }
+        assert_eq!(bench.state.bytes(), bench.state.measure(), "after {pause:?}");
     }
     bench.commit();
     (bench, folded)

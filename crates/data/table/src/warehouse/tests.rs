@@ -57,6 +57,21 @@ fn data_files(folder: &Path) -> usize {
 }
 
 #[tokio::test]
+async fn what_is_appended_while_a_view_is_held_becomes_visible_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = open(folder.path()).await;
+    warehouse.append(1, &record(0, 2)).unwrap();
+    let held = warehouse.hold().unwrap();
+    for piece in 1..3 {
+        warehouse.append(2, &record(2 * piece, 2)).unwrap();
+        assert_eq!(events(&warehouse).await, uuids(0..2));
+    }
+    assert_eq!(warehouse.stats().tail_rows(), 6);
+    drop(held);
+    assert_eq!(events(&warehouse).await, uuids(0..6));
+}
+
+#[tokio::test]
 async fn rows_are_visible_committed_and_there_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let warehouse = open(folder.path()).await;
