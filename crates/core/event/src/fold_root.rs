@@ -2,6 +2,7 @@
 
 use crate::distinct_id;
 use crate::name::property;
+use crate::peek::Peek;
 use crate::{Properties, RawEvent, Route, Warning};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -16,11 +17,12 @@ pub(crate) struct Folded {
 
 /// Merges root `$set`, `$set_once` and `$unset` into the properties, where the root wins; removes `token`;
 /// on the routes of Hogflare's bodies also folds `alias`, `group_type` and `group_key`.
-pub(crate) fn fold(raw: &RawEvent<'_>, route: Route, warnings: &mut Vec<Warning>) -> Folded {
-    let mut properties = match raw.properties {
-        Some(properties) => object(properties, warnings).unwrap_or_default(),
-        None => Properties::new(),
-    };
+pub(crate) fn fold(
+    raw: &RawEvent<'_>,
+    mut properties: Properties,
+    route: Route,
+    warnings: &mut Vec<Warning>,
+) -> Folded {
     properties.remove("token");
     let mut extra = Map::new();
     for (key, value) in &raw.extra {
@@ -49,6 +51,17 @@ pub(crate) fn group_distinct_id(raw: &RawEvent<'_>) -> Option<String> {
     let id = format!("${}_{}", text("group_type")?, text("group_key")?);
     let end = distinct_id::cut_chars(&id, crate::limit::DISTINCT_ID_CHARS).unwrap_or(id.len());
     Some(id[..end].replace('\0', "\u{fffd}"))
+}
+
+/// Reads the properties of an event, and what [`Peek`] finds in them on the way.
+pub(crate) fn read<'a>(raw: &RawEvent<'a>, warnings: &mut Vec<Warning>) -> (Properties, Peek<'a>) {
+    let mut peek = Peek::default();
+    let unreadable = |key: &str| warnings.push(unreadable(key));
+    let look = |name, value| peek.look(name, value);
+    match raw.properties.and_then(|raw| Properties::read_and_look(raw, unreadable, look)) {
+        Some(properties) => (properties, peek),
+        None => (Properties::new(), Peek::of(raw.properties)),
+    }
 }
 
 /// Reads an object; a value in it that JSON allows but no value holds (1e999) is kept as its text.

@@ -69,10 +69,18 @@ pub fn is_discarded(raw: &RawEvent<'_>) -> bool {
 /// # Errors
 /// The rejection that a v0 client must be told; in v0 it refuses the whole request.
 pub fn head<'a>(raw: &RawEvent<'a>, received: &Received, context: Context) -> Result<Head<'a>, Rejection> {
+    head_of(raw, &Peek::of(raw.properties), received, context)
+}
+
+fn head_of<'a>(
+    raw: &RawEvent<'a>,
+    peek: &Peek<'a>,
+    received: &Received,
+    context: Context,
+) -> Result<Head<'a>, Rejection> {
     let mut warnings = Vec::new();
     let event = event_name(raw, received.route, &mut warnings)?;
-    let peek = Peek::of(raw.properties);
-    let distinct_id = distinct_id_of(raw, &peek, received.route, &mut warnings)?;
+    let distinct_id = distinct_id_of(raw, peek, received.route, &mut warnings)?;
     let cookieless = match peek.cookieless_mode.map(RawValue::get) {
         None | Some("false") => false,
         Some("true") => true,
@@ -117,8 +125,11 @@ pub fn capture(
     received: &Received,
     context: Context,
 ) -> Result<CapturedEvent, Rejection> {
-    let mut head = head(raw, received, context)?;
-    let folded = fold_root::fold(raw, received.route, &mut head.warnings);
+    let mut unreadable = Vec::new();
+    let (properties, peek) = fold_root::read(raw, &mut unreadable);
+    let mut head = head_of(raw, &peek, received, context)?;
+    head.warnings.append(&mut unreadable);
+    let folded = fold_root::fold(raw, properties, received.route, &mut head.warnings);
     let ip = if head.internal { Some("127.0.0.1".to_owned()) } else { received.ip.clone() };
     Ok(CapturedEvent {
         uuid: head.uuid,

@@ -33,18 +33,22 @@ impl<'a> Peek<'a> {
         let mut at = scan::skip_space(json, 1);
         while json.get(at) == Some(&b'"') {
             let key_end = scan::string_end(json, at + 1);
-            let Some(key) = json.get(at + 1..key_end) else { break };
+            let Some(name) = text.get(at..=key_end) else { break };
             let value = scan::skip_space(json, scan::skip_space(json, key_end + 1) + 1);
             let end = scan::value_end(json, value);
-            if is_wanted(key) {
-                peek.take(&text[at..=key_end], &text[value..end]);
-            }
+            peek.look(name, &text[value..end]);
             at = scan::skip_space(json, scan::skip_space(json, end) + 1);
         }
         peek
     }
 
-    /// Keeps one field, given as the JSON of its name and of its value.
+    /// Looks at one field, given as the JSON of its name and of its value.
+    pub(crate) fn look(&mut self, name: &str, value: &'a str) {
+        if is_wanted(&name.as_bytes()[1..name.len() - 1]) {
+            self.take(name, value);
+        }
+    }
+
     fn take(&mut self, name: &str, value: &'a str) {
         let Ok(Some(name)) = serde_json::from_str::<&RawValue>(name).map(distinct_id::text) else { return };
         let Ok(value) = serde_json::from_str::<&'a RawValue>(value) else { return };

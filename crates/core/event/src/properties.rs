@@ -1,15 +1,15 @@
 //! Properties as their sender wrote them: an ordered map whose values stay JSON text.
 
 mod read;
+mod write;
 
-use crate::json::{self, Json, ToJson};
+use crate::json::{Json, ToJson};
 use serde::de::{Deserialize, Deserializer, Error};
-use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::Range;
+use write::push_field;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Fields found by looking at all of them; more are found through a hashed index, so that many cost no square.
@@ -158,7 +158,7 @@ impl Properties {
 
     /// A copy of an object; `None` for any other value.
     pub fn of(json: Json<'_>) -> Option<Self> {
-        json.is_object().then(|| Self::read_text(json.text(), &mut |_| {}))?
+        Self::read_text(json.text(), &mut |_| {}, &mut |_, _| {})
     }
 
     /// Sets a field: in its place if there is one of that name, else at the end.
@@ -235,49 +235,6 @@ impl Properties {
         self.dead = 0;
     }
 
-    /// Writes everything as one JSON object.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        let (mut at, mut mark) = (0, '{');
-        while let Some(field) = self.fields.get(at) {
-            out.write_char(std::mem::replace(&mut mark, ','))?;
-            if field.joined {
-                let (run, next) = self.run(at);
-                out.write_str(self.slice(run))?;
-                at = next;
-            } else {
-                write_name(self.slice(field.name), out)?;
-                out.write_str(self.slice(field.value))?;
-                at += 1;
-            }
-        }
-        out.write_str(if self.is_empty() { "{}" } else { "}" })
-    }
-
-    /// The fields from `at` on that follow each other in the text, and the first one behind them.
-    fn run(&self, at: usize) -> (Span, usize) {
-        let mut run = Span { start: self.fields[at].name.start - 1, end: self.fields[at].value.end };
-        let follow = self.fields[at + 1..].iter().take_while(|field| {
-            let follows = field.joined && field.name.start == run.end + 2;
-            if follows {
-                run.end = field.value.end;
-            }
-            follows
-        });
-        let count = follow.count();
-        (run, at + 1 + count)
-    }
-
-    /// Everything as the text of one JSON object.
-    pub fn to_json(&self) -> String {
-        let mut out = String::with_capacity(self.text.len().saturating_sub(self.dead) + 2);
-        // Writing to a string cannot fail.
-        let _ = self.write(&mut out);
-        out
-    }
-
     /// Everything as a tree.
     pub fn to_map(&self) -> Map<String, Value> {
         self.iter().map(|(name, value)| (name.to_owned(), value.value())).collect()
@@ -294,24 +251,23 @@ impl Properties {
 
     /// The position of a field, given the hash of its name.
     fn find(&self, name: &str, tag: u32) -> Option<usize> {
-        /// Hashes compared at once.
-        const STEP: usize = 16;
+        /// Hashes compared at once, which the compiler makes wide.
+        const STEP: usize = 8;
         if let Some(index) = &self.index {
             return index.get(name).copied();
         }
-        let names = self.text.as_bytes();
-        for (step, tags) in self.tags.chunks(STEP).enumerate() {
-            if !tags.iter().fold(false, |found, other| found | (*other == tag)) {
-                continue;
-            }
-            let fields = self.fields[step * STEP..].iter().zip(tags);
-            let mut named =
-                fields.map(|(field, other)| *other == tag && &names[field.name.range()] == name.as_bytes());
-            if let Some(at) = named.position(|same| same) {
-                return Some(step * STEP + at);
+        let named = |at: &usize| {
+            self.tags[*at] == tag && &self.text.as_bytes()[self.fields[*at].name.range()] == name.as_bytes()
+        };
+        let (steps, rest) = self.tags.as_chunks::<STEP>();
+        for (step, tags) in steps.iter().enumerate() {
+            if tags.iter().fold(false, |found, other| found | (*other == tag))
+                && let Some(at) = (step * STEP..(step + 1) * STEP).find(named)
+            {
+                return Some(at);
             }
         }
-        None
+        (self.tags.len() - rest.len()..self.tags.len()).find(named)
     }
 
     fn value_at(&self, position: usize) -> Json<'_> {
@@ -351,50 +307,6 @@ impl Properties {
     }
 }
 
-/// Appends `,"name":value` to `text`.
-fn push_field(text: &mut String, name: &str, value: impl ToJson) -> Field {
-    text.push(',');
-    let start = text.len();
-    name.push_to(text);
-    let end = text.len();
-    text.push(':');
-    let at = text.len();
-    value.push_to(text);
-    let value = Span::new(at..text.len());
-    if end - start == name.len() + 2 {
-        return Field { name: Span::new(start + 1..end - 1), value, joined: true };
-    }
-    // A name with escapes is kept beside, as it reads.
-    let start = text.len();
-    text.push_str(name);
-    Field { name: Span::new(start..text.len()), value, joined: false }
-}
-
-/// Writes `"name":`.
-fn write_name(name: &str, out: &mut impl fmt::Write) -> fmt::Result {
-    if !json::is_plain(name) {
-        let mut escaped = String::new();
-        name.push_to(&mut escaped);
-        return write!(out, "{escaped}:");
-    }
-    out.write_char('"')?;
-    out.write_str(name)?;
-    out.write_str("\":")
-}
-
-impl ToJson for &Properties {
-    fn push_to(self, text: &mut String) {
-        // Writing to a string cannot fail.
-        let _ = self.write(text);
-    }
-}
-
-impl fmt::Debug for Properties {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f)
-    }
-}
-
 impl PartialEq for Properties {
     /// As maps compare: whatever the order, and numbers by value.
     fn eq(&self, other: &Self) -> bool {
@@ -422,12 +334,6 @@ impl<N: AsRef<str>, V: ToJson> FromIterator<(N, V)> for Properties {
             properties.insert(name.as_ref(), value);
         }
         properties
-    }
-}
-
-impl Serialize for Properties {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map(self.iter())
     }
 }
 

@@ -4,6 +4,9 @@ use event::name::event as name;
 use event::name::property;
 use event::{Json, Properties};
 
+/// What the first value of a promoted property is kept under.
+const INITIAL: &str = "$initial_";
+
 /// Copies the promoted keys of `properties` into its `$set` and, as `$initial_*`, into its `$set_once`.
 ///
 /// What the sender put there itself wins. Replay and performance events are left alone.
@@ -20,6 +23,8 @@ pub fn promote(event: &str, properties: &mut Properties) {
     set.reserve(20, 1024);
     set_once.reserve(20, 1280);
     fill_os(properties, &mut set, &mut set_once);
+    // `$browser` becomes `$initial_browser`, `utm_source` becomes `$initial_utm_source`.
+    let mut initial = INITIAL.to_owned();
     let is_server = properties.get("$is_server").and_then(Json::as_bool) == Some(true);
     for (key, value) in properties.iter() {
         let skipped = key == "$os_name" || (is_server && (key == "$os" || key == "$os_version"));
@@ -27,7 +32,9 @@ pub fn promote(event: &str, properties: &mut Properties) {
             continue;
         }
         set.or_insert(key, value);
-        set_once.or_insert(&initial(key), value);
+        initial.truncate(INITIAL.len());
+        initial.push_str(key.strip_prefix('$').unwrap_or(key));
+        set_once.or_insert(&initial, value);
     }
     for (key, map) in [(property::SET, set), (property::SET_ONCE, set_once)] {
         if !map.is_empty() {
@@ -42,15 +49,6 @@ fn fill_os(properties: &mut Properties, set: &mut Properties, set_once: &mut Pro
     properties.or_insert("$os", Json::canonical(&os));
     set.remove("$os_name");
     set_once.remove("$initial_os_name");
-}
-
-/// `$browser` becomes `$initial_browser`, `utm_source` becomes `$initial_utm_source`.
-fn initial(key: &str) -> String {
-    let key = key.strip_prefix('$').unwrap_or(key);
-    let mut initial = String::with_capacity(key.len() + 9);
-    initial.push_str("$initial_");
-    initial.push_str(key);
-    initial
 }
 
 /// Whether a key is copied to the person.

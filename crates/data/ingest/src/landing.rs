@@ -10,6 +10,9 @@ use wire::v1::{Batch, Verdict};
 /// Decompressed bytes a record may hold: more than any setting lets through the door.
 const BUDGET: usize = 1 << 30;
 
+/// Memory of an event and its row beside the properties.
+const AROUND: usize = 1024;
+
 /// A record, unpacked.
 #[derive(Clone, Debug)]
 pub struct Opened {
@@ -74,7 +77,7 @@ impl Reading<'_> {
         while taken < bytes {
             let Some(mut event) = self.event()? else { break };
             self.place(&mut event);
-            taken += event.properties.bytes();
+            taken += event.properties.bytes() + AROUND;
             events.push(event);
         }
         Ok(events)

@@ -23,12 +23,27 @@ impl Properties {
     ///
     /// `None` for what is no object, and for a name that is no text.
     pub fn read(raw: &RawValue, mut unreadable: impl FnMut(&str)) -> Option<Self> {
-        if raw.get().starts_with('{') { Self::read_text(raw.get(), &mut unreadable) } else { None }
+        Self::read_text(raw.get(), &mut unreadable, &mut |_, _| {})
     }
 
-    /// Reads the text of an object that is known to be right JSON.
-    pub(super) fn read_text(object: &str, unreadable: &mut dyn FnMut(&str)) -> Option<Self> {
-        // Room for what the server adds, so that most texts are never moved.
+    /// As [`Properties::read`]; shows every field to `look` as it is written, the name with its quotes.
+    pub(crate) fn read_and_look<'a>(
+        raw: &'a RawValue,
+        mut unreadable: impl FnMut(&str),
+        mut look: impl FnMut(&'a str, &'a str),
+    ) -> Option<Self> {
+        Self::read_text(raw.get(), &mut unreadable, &mut look)
+    }
+
+    /// Reads text that is known to be right JSON.
+    pub(super) fn read_text<'a>(
+        object: &'a str,
+        unreadable: &mut impl FnMut(&str),
+        look: &mut impl FnMut(&'a str, &'a str),
+    ) -> Option<Self> {
+        if !object.starts_with('{') {
+            return None;
+        }
         // A field of a browser's event takes about 35 bytes.
         let mut read = Self::with_capacity(object.len() / 32 + 8, object.len() + 256);
         read.text.push_str(object);
@@ -37,11 +52,13 @@ impl Properties {
         while json.get(at) == Some(&b'"') {
             let name_end = scan::string_end(json, at + 1);
             let colon = scan::skip_space(json, name_end + 1);
-            let found = read.read_value(object, scan::skip_space(json, colon + 1));
-            let written = object.get(at + 1..name_end)?;
-            let name = match written.contains('\\') {
-                true => Cow::Owned(serde_json::from_str::<String>(object.get(at..=name_end)?).ok()?),
-                false => Cow::Borrowed(written),
+            let start = scan::skip_space(json, colon + 1);
+            let found = read.read_value(object, start);
+            let quoted = object.get(at..=name_end)?;
+            look(quoted, object.get(start..found.end)?);
+            let name = match quoted.contains('\\') {
+                true => Cow::Owned(serde_json::from_str::<String>(quoted).ok()?),
+                false => Cow::Borrowed(&quoted[1..quoted.len() - 1]),
             };
             if !found.readable {
                 unreadable(&name);
