@@ -111,6 +111,11 @@ class Server:
         except urllib.error.HTTPError as fault:
             return fault.code, fault.read().decode(), dict(fault.headers)
 
+    def metrics(self):
+        """The text of `/metrics`."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+            return answer.read().decode()
+
     def query(self, sql):
         """The rows of one SQL statement, each a dictionary by column name."""
         status, text, _ = self.post(

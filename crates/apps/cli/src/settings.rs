@@ -43,13 +43,19 @@ pub fn resolve(file: Option<&Path>, flags: &[(&str, String)]) -> anyhow::Result<
     resolve_from(file, std::env::vars(), flags)
 }
 
+/// The defaults alone.
+pub fn defaults() -> anyhow::Result<Resolved> {
+    resolve_from(None, std::iter::empty(), &[])
+}
+
 /// Resolves settings. All problems are reported at once.
 fn resolve_from(
     file: Option<&Path>,
     environment: impl Iterator<Item = (String, String)>,
     flags: &[(&str, String)],
 ) -> anyhow::Result<Resolved> {
-    let table: Table = DEFAULT.parse().context("config/default.toml is broken")?;
+    let defaults: Table = DEFAULT.parse().context("config/default.toml is broken")?;
+    let table = defaults.clone();
     let origins = keys(&table).into_iter().map(|key| (key, "default".to_owned())).collect();
     let mut layers = Layers { table, origins, problems: Vec::new() };
     if let Some(path) = file {
@@ -75,20 +81,39 @@ fn resolve_from(
         .map(|name| format!("{name} is set, but this version does not use it yet"))
         .collect();
     let Layers { table, origins, mut problems } = layers;
-    let settings = match Settings::deserialize_from(&table) {
-        Ok(settings) => {
-            problems.extend(settings.problems());
-            Some(settings)
+    // Each value that was given is also tried alone, so that one that cannot be read does not hide the next.
+    for (key, origin) in origins.iter().filter(|(_, origin)| *origin != "default") {
+        let mut alone = defaults.clone();
+        if let (Some(slot), Some(value)) = (slot(&mut alone, key), look_up(&table, key)) {
+            *slot = value.clone();
         }
-        Err(error) => {
-            problems.push(error);
-            None
-        }
-    };
+        problems.extend(faults(&alone).1.into_iter().map(|fault| format!("{origin}: {fault}")));
+    }
+    let (settings, together) = faults(&table);
+    if problems.is_empty() {
+        problems = together;
+    }
     match settings {
         Some(settings) if problems.is_empty() => Ok(Resolved { settings, origins, notes, table }),
         _ => bail!("the settings have {} problem(s):\n  {}", problems.len(), problems.join("\n  ")),
     }
+}
+
+/// The settings a table spells, and what is wrong with them.
+fn faults(table: &Table) -> (Option<Settings>, Vec<String>) {
+    match Settings::deserialize_from(table) {
+        Ok(settings) => {
+            let problems = settings.problems();
+            (Some(settings), problems)
+        }
+        Err(error) => (None, vec![error]),
+    }
+}
+
+/// Where the value of a dotted key lies.
+fn slot<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
+    let (section, name) = key.split_once('.')?;
+    table.get_mut(section)?.as_table_mut()?.get_mut(name)
 }
 
 /// The values gathered so far.
@@ -112,10 +137,7 @@ impl Layers {
     }
 
     fn put(&mut self, key: &str, value: Value, origin: &str) {
-        let slot = key
-            .split_once('.')
-            .and_then(|(section, name)| self.table.get_mut(section)?.as_table_mut()?.get_mut(name));
-        match slot {
+        match slot(&mut self.table, key) {
             Some(slot) => {
                 *slot = value;
                 self.origins.insert(key.to_owned(), origin.to_owned());
@@ -222,10 +244,14 @@ mod tests {
             ("TENREC__SERVER__LISTENN", "x"),
             ("TENREC__QUERY__MAX_ROWS", "many"),
             ("TENREC__CLOCK__FIXED", "noon"),
+            ("TENREC__CAPTURE__TOKEN_MODE", "maybe"),
+            ("TENREC__SERVER__LISTEN", "here"),
             ("TENREC__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, nonsense"),
         ]);
         let text = resolve_from(None, all, &[]).err().expect("problems").to_string();
-        for expected in ["server.listenn", "query.max_rows", "clock.fixed", "nonsense"] {
+        for expected in
+            ["server.listenn", "query.max_rows", "clock.fixed", "nonsense", "token_mode", "server.listen`"]
+        {
             assert!(text.contains(expected), "{expected} is missing in: {text}");
         }
     }

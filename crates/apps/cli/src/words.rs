@@ -118,6 +118,24 @@ pub enum Projects {
         #[arg(long)]
         key: Option<String>,
     },
+    /// Print everything of a project that can be set.
+    Show {
+        /// Its number.
+        id: i64,
+    },
+    /// Change a project: time zone, switches, used-up quotas, restrictions.
+    ///
+    /// Values are JSON or plain text: `anonymize_ips=true`, `timezone=Europe/Berlin`, `exhausted=["events"]`,
+    /// `restrictions=[{"action":"drop_event","distinct_ids":["bot"]}]` (actions: drop_event, redirect_to_dlq,
+    /// skip_person_processing; filters: tokens, distinct_ids, session_ids, events, uuids). A running server follows
+    /// within a second.
+    Set {
+        /// Its number.
+        id: i64,
+        /// What to change; `projects show` prints the names.
+        #[arg(required = true, value_name = "NAME=VALUE")]
+        changes: Vec<String>,
+    },
 }
 
 /// `tenrec keys`.

@@ -22,6 +22,37 @@ pub fn blocks(data: &Path) -> PathBuf {
     data.join("warehouse").join("session_replay")
 }
 
+/// The catalog of the tables.
+fn catalog(data: &Path) -> PathBuf {
+    data.join("catalog.db")
+}
+
+/// Refuses a folder that lost one of its files: opening it would make an empty one in its place and answer as if
+/// nothing had ever happened.
+///
+/// # Errors
+/// Which file is missing, and what to do.
+pub fn check_whole(data: &Path) -> Result<(), String> {
+    let (metastore, catalog) = (metastore_path(data), catalog(data));
+    let missing = |file: &Path, holds: &str, rest: &Path| {
+        format!(
+            "{} is missing, but {} is there: the folder lost {holds}. Put the file back from a backup, or start in an \
+             empty folder",
+            file.display(),
+            rest.display()
+        )
+    };
+    if !metastore.exists() && catalog.exists() {
+        return Err(missing(&metastore, "its projects, keys and persons", &catalog));
+    }
+    let tables = data.join("warehouse").join("tenrec");
+    let has_tables = std::fs::read_dir(&tables).is_ok_and(|mut entries| entries.next().is_some());
+    if !catalog.exists() && has_tables {
+        return Err(missing(&catalog, "the list of its tables", &tables));
+    }
+    Ok(())
+}
+
 /// What queries put aside when memory is short; emptied at every start.
 pub fn spill(data: &Path) -> PathBuf {
     data.join("spill")

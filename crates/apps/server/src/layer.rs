@@ -111,20 +111,19 @@ pub fn rewrite_paths(inner: Router, prefix: String) -> Router {
 
 /// The path to route by; `None` when it is the path as sent.
 fn rewritten_path(path: &str, prefix: &str) -> Option<String> {
-    let mut wanted = path.replace("%40", "@");
+    let decoded = path.contains("%40").then(|| path.replace("%40", "@"));
+    let mut wanted = decoded.as_deref().unwrap_or(path);
     if !prefix.is_empty()
         && let Some(rest) = wanted.strip_prefix(prefix)
         && (rest.is_empty() || rest.starts_with('/'))
     {
-        wanted = rest.to_owned();
+        wanted = rest;
     }
-    while wanted.len() > 1 && wanted.ends_with('/') {
-        wanted.pop();
-    }
-    if wanted.is_empty() {
-        wanted.push('/');
-    }
-    (wanted != path).then_some(wanted)
+    wanted = match wanted.trim_end_matches('/') {
+        "" => "/",
+        trimmed => trimmed,
+    };
+    (wanted != path).then(|| wanted.to_owned())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod connection;
 pub mod folder;
 pub mod health;
+pub mod inspect;
 pub mod layer;
 pub mod place;
 pub mod problem;

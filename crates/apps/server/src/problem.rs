@@ -64,6 +64,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "invalid_request", "not_found", "Not found.")
     }
 
+    /// 405.
+    pub fn method_not_allowed(method: &str) -> Self {
+        let detail = format!("Method \"{method}\" not allowed.");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", "method_not_allowed", &detail)
+    }
+
     /// 413.
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("The request body is larger than {limit} bytes.");

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::{ai, capture, capture_v1, health, layer, question, remote_config};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 /// All routes, with and without trailing slash and path prefix.
 pub fn router(app: &App) -> Router {
@@ -62,6 +62,8 @@ fn private() -> Router<App> {
     Router::new()
         .route("/api/projects/{project}/query", post(question::ask))
         .route("/api/environments/{project}/query", post(question::ask))
+        .method_not_allowed_fallback(question::wrong_method)
+        .route("/api/{*rest}", any(question::nothing_here))
         .layer(layer::catch_panics())
         .layer(layer::cors_v0())
 }

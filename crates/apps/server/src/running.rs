@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 
 /// How often projects made by other processes are looked for, and the health of the log.
 const REFRESH: Duration = Duration::from_secs(1);
-/// Time the last commit gets; what it does not finish is folded again at the next start.
-const LAST_COMMIT: Duration = Duration::from_secs(4);
+/// Time from the signal to the end. The last commit gets what the requests in flight leave of it; what it does not finish
+/// is folded again at the next start.
+const STOP: Duration = Duration::from_secs(9);
 
 /// What stops separately.
 pub struct Parts {
@@ -127,6 +128,7 @@ impl Running {
 
     /// Stops in the order of the data: doors, log, pump.
     async fn stop(self, failure: Option<Failure>) -> Result<(), Failure> {
+        let deadline = tokio::time::Instant::now() + STOP;
         self.parts.readiness.set(false);
         let _ = self.parts.stop_accepting.send(true);
         let _ = self.parts.serving.await;
@@ -134,7 +136,7 @@ impl Running {
             return Err(failure);
         }
         let _ = self.stop_pump.send(true);
-        match tokio::time::timeout(LAST_COMMIT, self.pumped).await {
+        match tokio::time::timeout_at(deadline, self.pumped).await {
             Ok(Ok(Ok(()))) => {}
             Ok(ended) => return Err(pump_failure(ended)),
             Err(_) => {

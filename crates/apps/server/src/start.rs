@@ -30,16 +30,20 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// What keeps the server from starting, in words that say what to do. Nothing damaged is worked around.
 pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> {
     let metrics = telemetry::install();
-    std::fs::create_dir_all(data)?;
+    std::fs::create_dir_all(data)
+        .map_err(|error| format!("cannot make the data folder {}: {error}", data.display()))?;
     let data = data.canonicalize()?;
+    folder::check_whole(&data)?;
     let clock = Clock::from_setting(&settings.clock.fixed);
     let metastore: Arc<dyn Metastore> = Arc::new(Sqlite::open(folder::metastore_path(&data))?);
     // The log holds the lock of the folder: nothing is written before it is ours. It must not start again at 0 when
     // it was lost, so it learns how far it had come.
     let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
+    if floor > Offset(0) && !folder::log(&data).exists() {
+        tracing::warn!(path = %folder::log(&data).display(), "the log is gone: events not yet in the tables are lost");
+    }
     let log = Segments::open_at(&folder::log(&data), settings.of_log(), floor)?;
     let log: Arc<dyn EventLog> = Arc::new(log);
-    let first = bootstrap::run(&*metastore, &settings.bootstrap, clock).await?;
     let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
     let mode = match settings.capture.token_mode {
         TokenMode::Enforce => ingest::TokenMode::Enforce,
@@ -57,6 +61,9 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", settings.server.listen))?;
     let address = listener.local_addr()?;
+    // Keys are shown once: they are made when nothing is left that could keep the server from showing them.
+    let first = bootstrap::run(&*metastore, &settings.bootstrap, clock).await?;
+    directory.refresh().await?;
     let bounds = door_bounds(&settings);
     let readiness = Arc::new(Readiness::default());
     let trusted = settings.server.trusted_proxies.iter().filter_map(|text| Network::parse(text)).collect();
@@ -88,6 +95,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
 /// As [`start`]; a running server holds the folder, so ask that one instead.
 pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Engine, Failure> {
     let data = data.canonicalize()?;
+    folder::check_whole(&data)?;
     let metastore: Arc<dyn Metastore> = Arc::new(Sqlite::open(folder::metastore_path(&data))?);
     let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
     let log: Arc<dyn EventLog> = Arc::new(Segments::open_at(&folder::log(&data), settings.of_log(), floor)?);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::batch::{self, Sealed};
 use crate::disk::Disk;
 use crate::error::is_shortage;
+use crate::pack::Packer;
 use crate::read::Chain;
 use crate::recover;
 use crate::segment::{self, BLOCK, Header, Segment};
@@ -25,6 +26,7 @@ pub(crate) struct Journal {
     settings: Settings,
     chain: Arc<Chain>,
     active: Arc<Segment>,
+    packer: Packer,
     buffer: Vec<u8>,
     space_checked: Option<Instant>,
     poison: Option<Error>,
@@ -56,9 +58,18 @@ impl Journal {
             chain.push(Arc::clone(&active), false);
         }
         let torn_tails = recovered.torn_tails;
-        let buffer = Vec::new();
-        let journal =
-            Journal { disk, settings, chain, active, buffer, space_checked: None, poison: None, torn_tails };
+        let packer = Packer::new(settings.pack_below_bytes);
+        let journal = Journal {
+            disk,
+            settings,
+            chain,
+            active,
+            packer,
+            buffer: Vec::new(),
+            space_checked: None,
+            poison: None,
+            torn_tails,
+        };
         journal.report_size();
         Ok(journal)
     }
@@ -89,16 +100,17 @@ impl Journal {
         if let Some(error) = &self.poison {
             return Err(error.clone());
         }
-        let payload: u64 = records.clone().map(|record| record.payload.len() as u64).sum();
-        let length = batch::disk_len(records.len(), payload);
+        let count = records.len();
+        batch::encode(&mut self.buffer, &mut self.packer, records);
+        let length = self.buffer.len() as u64;
         let needs_segment = length > self.active.header.capacity - self.active.end().position;
         if let Err(error) =
             self.check_space().and_then(|()| if needs_segment { self.rotate(length) } else { Ok(()) })
         {
-            telemetry::log::refused("no_space", records.len() as u64);
+            telemetry::log::refused("no_space", count as u64);
             return Err(error);
         }
-        self.write(records)
+        self.write(count)
     }
 
     /// Ends the data with an empty batch, so that a damaged last batch cannot pass for a torn one.
@@ -106,15 +118,16 @@ impl Journal {
         if self.active.header.capacity - self.active.end().position < BLOCK {
             return Ok(());
         }
-        self.write([].iter()).map(|_| ())
+        batch::encode(&mut self.buffer, &mut self.packer, [].iter());
+        self.write(0).map(|_| ())
     }
 
-    /// Writes a batch where it is known to fit, and flushes it.
-    fn write<'a>(&mut self, records: impl ExactSizeIterator<Item = &'a Sealed> + Clone) -> Result<Offset> {
+    /// Writes the encoded batch of `count` records where it is known to fit, and flushes it.
+    fn write(&mut self, count: usize) -> Result<Offset> {
         let end = self.active.end();
-        let count = records.len() as u64;
-        batch::encode(&mut self.buffer, self.active.header.salt, end.offset, records);
+        batch::seal(&mut self.buffer, self.active.header.salt, end.offset, count);
         let length = self.buffer.len() as u64;
+        let count = count as u64;
         telemetry::fail_point!("eventlog.before_write");
         if let Err(e) = self.active.file.write_at(&self.buffer, end.position) {
             // Where space is not really preallocated a write can find none. It was not flushed,

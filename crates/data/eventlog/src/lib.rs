@@ -16,6 +16,7 @@
 //! | what a log promises | `contract.rs` |
 //! | bytes on disk | `segment.rs` (files), `batch.rs` (what one write holds) |
 //! | what is flushed when, rotation, space | `journal.rs` |
+//! | compression of small records | `pack.rs` |
 //! | what happens at open | `recover.rs` |
 //! | waiting, limits, the thread | `queue.rs`, `writer.rs` |
 
@@ -25,6 +26,7 @@ pub mod disk;
 mod error;
 mod journal;
 mod local;
+mod pack;
 mod queue;
 mod read;
 mod record;

@@ -128,8 +128,12 @@ impl Gathered {
             if batch.base > self.next {
                 return Err(Error::corrupt(&segment.name, position, "records are missing before this batch"));
             }
-            let mut at = position + batch.records_at();
-            for (number, (length, crc)) in batch.records().enumerate() {
+            let damaged = || {
+                Error::corrupt(&segment.name, position, "a record of this batch does not match its checksum")
+            };
+            let records = batch.records(&mut window, position).map_err(failed)?.ok_or_else(damaged)?;
+            let mut at = 0;
+            for (number, (length, crc)) in batch.entries().enumerate() {
                 let offset = Offset(batch.base.0 + number as u64);
                 if offset >= end {
                     break;
@@ -138,13 +142,11 @@ impl Gathered {
                     if length > self.room && !self.records.is_empty() {
                         return Ok(true);
                     }
-                    let bytes = window
-                        .slice(at, length)
+                    let bytes = records
+                        .slice(&mut window, at, length)
                         .map_err(failed)?
                         .filter(|bytes| crc32fast::hash(bytes) == crc)
-                        .ok_or_else(|| {
-                            Error::corrupt(&segment.name, at, "a record does not match its checksum")
-                        })?;
+                        .ok_or_else(damaged)?;
                     self.room = self.room.saturating_sub(length);
                     self.records.push(Record { offset, bytes });
                     self.next = offset.next();

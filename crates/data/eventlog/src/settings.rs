@@ -27,6 +27,9 @@ pub struct Settings {
     /// Size after which one write takes no further record. Larger writes make the appends in them
     /// wait longer and do not raise throughput.
     pub max_batch_bytes: u64,
+    /// Average size of the records of one write below which they are compressed together; 0 for never. Larger records
+    /// are better compressed by the caller.
+    pub pack_below_bytes: u64,
 }
 
 impl Default for Settings {
@@ -38,6 +41,7 @@ impl Default for Settings {
             max_queue_bytes: 64 * MIB,
             max_record_bytes: 32 * MIB,
             max_batch_bytes: MIB,
+            pack_below_bytes: 16 * KIB,
         }
     }
 }

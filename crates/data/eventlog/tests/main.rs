@@ -29,6 +29,8 @@ fn settings() -> Settings {
         max_bytes: 1 << 20,
         min_free_bytes: 0,
         max_record_bytes: 64 * 1024,
+        // Records of one letter would all fit into one segment.
+        pack_below_bytes: 0,
         ..Settings::default()
     }
 }

@@ -10,9 +10,10 @@ use std::{
 
 use datafusion::{
     arrow::temporal_conversions::timestamp_us_to_datetime,
+    common::tree_node::{TreeNode, TreeNodeRecursion},
     error::DataFusionError,
     execution::{SessionState, SessionStateBuilder, context::SQLOptions},
-    logical_expr::LogicalPlan,
+    logical_expr::{Expr, LogicalPlan},
     physical_plan::{ExecutionPlan, execute_stream},
     sql::parser::Statement,
 };
@@ -27,7 +28,7 @@ use tokio::{
 use crate::{
     Answer, Error, Kind, Lake, Limits, Snapshot,
     catalog::Catalog,
-    error::translate,
+    error::{TIMEOUT, translate},
     function, session,
     sql::{self, Prepared, Window},
 };
@@ -170,7 +171,7 @@ fn too_slow(time: Duration) -> Error {
         "The query took longer than {} seconds and was stopped. Narrow the time range or read fewer columns.",
         time.as_secs_f64()
     );
-    Error::new(Kind::Limit, "timeout_exceeded", text)
+    Error::new(Kind::Limit, TIMEOUT, text)
 }
 
 /// Stops the work when the caller goes away.
@@ -231,8 +232,10 @@ impl Core {
             .with_allow_statements(false)
             .verify_plan(&plan)?;
         let names = if explain { None } else { Some(column_names(&plan)) };
-        let physical = session.create_physical_plan(&plan).await?;
-        self.collect(session, physical, names, window).await
+        let plan = session.optimize(&plan)?;
+        let session = with_room_for(session, constant_bytes(&plan)?);
+        let physical = session.query_planner().create_physical_plan(&plan, &session).await?;
+        self.collect(&session, physical, names, window).await
     }
 
     /// Draws rows until there are enough, no more, or too many bytes.
@@ -294,6 +297,38 @@ async fn named(error: Error, snapshot: &Arc<dyn Snapshot>, names: &[String]) -> 
         }
     }
     error
+}
+
+/// Bytes that the copies of a statement's constants may take in one batch of rows.
+const COPIES: usize = 64 << 20;
+/// Constants shorter than this do not matter.
+const SHORT: usize = 1_024;
+
+/// Bytes of the long constants in a plan.
+fn constant_bytes(plan: &LogicalPlan) -> Result<usize, DataFusionError> {
+    let mut bytes = 0;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Expr::Literal(value, _) = part {
+                    bytes += Some(value.size()).filter(|size| *size >= SHORT).unwrap_or(0);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(bytes)
+}
+
+/// The session with batches so small that a copy of the constants in each of their rows is no danger.
+fn with_room_for(session: &SessionState, constants: usize) -> SessionState {
+    let rows = COPIES / constants.max(1);
+    let usual = session.config().batch_size();
+    if rows >= usual {
+        return session.clone();
+    }
+    let config = session.config().clone().with_batch_size(rows.max(1));
+    SessionStateBuilder::new_from_existing(session.clone()).with_config(config).build()
 }
 
 fn too_large(most: usize) -> Error {

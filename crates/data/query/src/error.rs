@@ -3,6 +3,11 @@
 use datafusion::{common::SchemaError, error::DataFusionError};
 use serde::Serialize;
 
+/// Code of a question that took too long.
+pub(crate) const TIMEOUT: &str = "timeout_exceeded";
+/// Code of a question that needed too much memory.
+const MEMORY: &str = "memory_limit_exceeded";
+
 /// What the caller must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -82,8 +87,12 @@ impl Error {
     }
 
     /// The HTTP status PostHog's clients expect for it.
+    ///
+    /// # Compat
+    /// What runs too long or needs too much memory is a gateway timeout, as in PostHog's `posthog/exceptions.py`.
     pub fn status(&self) -> u16 {
         match self.kind {
+            Kind::Limit if self.is_exhaustion() => 504,
             Kind::Invalid | Kind::NotFound | Kind::Limit => 400,
             Kind::Busy => 429,
             Kind::Unavailable => 503,
@@ -91,9 +100,15 @@ impl Error {
         }
     }
 
+    /// Whether the question ran out of time or memory, as opposed to asking for too large an answer.
+    fn is_exhaustion(&self) -> bool {
+        matches!(self.code, TIMEOUT | MEMORY)
+    }
+
     /// The error body in PostHog's shape. Causes inside the server are not described.
     pub fn problem(&self) -> Problem {
         let (family, code, detail) = match self.kind {
+            Kind::Limit if self.is_exhaustion() => ("server_error", self.code, self.context.clone()),
             Kind::Invalid | Kind::NotFound | Kind::Limit => {
                 ("validation_error", self.code, self.context.clone())
             }
@@ -120,19 +135,19 @@ pub(crate) fn translate(error: DataFusionError, tables: &[String]) -> Error {
         }
         DataFusionError::ResourcesExhausted(text) => Error::new(
             Kind::Limit,
-            "memory_limit_exceeded",
+            MEMORY,
             format!(
                 "The query needs more memory than it may use. Narrow the time range, select fewer columns or \
                  group by fewer values. ({})",
                 first_line(text)
             ),
         ),
-        DataFusionError::Execution(text) => Error::invalid(first_line(text).to_owned()),
-        DataFusionError::ArrowError(cause, _) => {
-            let text = cause.to_string();
-            Error::invalid(first_line(&text).to_owned())
-        }
-        DataFusionError::ParquetError(_) => Error::corrupt("A data file cannot be read", error),
+        DataFusionError::Execution(text) => computed(text),
+        DataFusionError::ArrowError(cause, _) => computed(&cause.to_string()),
+        DataFusionError::ParquetError(cause) => match failed_filter(&cause.to_string()) {
+            Some(fault) => fault,
+            None => Error::corrupt("A data file cannot be read", error),
+        },
         DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
             Error::unavailable("A data file cannot be reached", error)
         }
@@ -151,7 +166,37 @@ fn external(error: DataFusionError) -> Error {
     {
         return Error { source: None, ..Error::new(ours.kind, ours.code, ours.context.clone()) };
     }
+    // Nothing but the tables is read, and their errors are ours: what else comes from outside the
+    // engine while it rewrites the statement is about the statement, such as a malformed pattern.
+    if let DataFusionError::Context(..) = &error {
+        return computed(&error.find_root().to_string());
+    }
     Error::unavailable("A table cannot be read", error)
+}
+
+/// A computation that failed on a value or on a pattern.
+fn computed(text: &str) -> Error {
+    if ["regex parse error", "Regular expression did not compile"].iter().any(|word| text.contains(word)) {
+        return bad_pattern(text);
+    }
+    Error::invalid(first_line(text).to_owned())
+}
+
+fn bad_pattern(text: &str) -> Error {
+    let flat = text.replace("\\n", "\n");
+    let why = flat.lines().find_map(|line| line.trim().strip_prefix("error: ")).unwrap_or("it is too large");
+    Error::invalid(format!("The regular expression cannot be read: {}.", why.trim_end_matches(['"', ')'])))
+}
+
+/// A filter that failed on a value while a file was read: the file is well.
+fn failed_filter(text: &str) -> Option<Error> {
+    let (_, cause) = text.split_once("Error evaluating filter predicate: ")?;
+    if cause.contains("Regular expression did not compile") {
+        return Some(bad_pattern(cause));
+    }
+    let said = cause.rsplit("Error(\"").next().unwrap_or(cause);
+    let said = said.split('"').next().unwrap_or(said);
+    Some(Error::invalid(format!("A filter fails on a value: {}", first_line(said))))
 }
 
 fn schema(cause: &SchemaError) -> Error {

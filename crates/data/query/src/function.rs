@@ -1,7 +1,10 @@
 //! The SQL functions of our own.
 
 mod bounded;
+mod channel;
+mod datetime;
 mod extreme;
+mod join;
 mod json;
 mod now;
 mod read;
@@ -19,6 +22,12 @@ pub(crate) use now::at as now_at;
 pub(crate) const JSON_TEXT: &str = "json_text";
 /// Name of the function that reads text as a number.
 pub(crate) const TO_FLOAT: &str = "tofloat";
+/// Name of the function that reads text or seconds as an instant.
+pub(crate) const TO_DATETIME: &str = "todatetime";
+/// Name of the function that measures the distance between two instants.
+const DATE_DIFF: &str = "datediff";
+/// Name of the function that puts one text behind another.
+const JOIN_TEXT: &str = "join_text";
 
 /// Reads a value of a JSON text: `json_text(column, key, ...)`.
 pub(crate) fn json_text() -> Arc<ScalarUDF> {
@@ -40,6 +49,12 @@ pub(crate) fn to_bool() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::from(read::Read::truth()))
 }
 
+/// Puts one text behind another: `a || b`.
+pub(crate) fn join_text() -> Arc<ScalarUDF> {
+    let join = Arc::new(ScalarUDF::from(join::Join::new()));
+    bounded::bound(&join).unwrap_or(join)
+}
+
 /// Adds our functions to a session and bounds those of the engine that make long values of short ones.
 pub(crate) fn register(builder: &mut SessionStateBuilder) {
     let functions = builder.scalar_functions().get_or_insert_default();
@@ -48,5 +63,8 @@ pub(crate) fn register(builder: &mut SessionStateBuilder) {
             *function = bounded;
         }
     }
-    functions.extend([json_text(), to_float(), to_bool()]);
+    let to_datetime = Arc::new(ScalarUDF::from(datetime::ToDateTime::new()));
+    let date_diff = Arc::new(ScalarUDF::from(datetime::DateDiff::new()));
+    let channel = Arc::new(ScalarUDF::from(channel::ChannelType::new()));
+    functions.extend([channel, json_text(), to_float(), to_bool(), join_text(), to_datetime, date_diff]);
 }

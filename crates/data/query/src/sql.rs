@@ -81,11 +81,12 @@ fn parse(text: &str, most: usize) -> Result<Statement, Error> {
             "The query has {words} words and signs; at most {TOKENS} are accepted."
         )));
     }
+    let placeholder = tokens.iter().any(|token| token.token == Token::LBrace);
     let mut statements = Parser::new(&dialect)
         .with_recursion_limit(NESTING)
         .with_tokens_with_locations(tokens)
         .parse_statements()
-        .map_err(|cause| syntax(&cause.to_string()))?;
+        .map_err(|cause| if placeholder { no_placeholders() } else { syntax(&cause.to_string()) })?;
     match (statements.pop(), statements.len()) {
         (Some(statement), 0) => Ok(statement),
         (None, _) => Err(Error::invalid("The query is empty.")),
@@ -93,6 +94,12 @@ fn parse(text: &str, most: usize) -> Result<Statement, Error> {
             Err(Error::refused(format!("Exactly one statement is accepted, this text has {}.", more + 1)))
         }
     }
+}
+
+fn no_placeholders() -> Error {
+    let text =
+        "Placeholders such as {filters} or {variables.x} are not supported yet: write the value itself.";
+    Error::new(crate::Kind::Invalid, "not_implemented", text)
 }
 
 fn syntax(cause: &str) -> Error {

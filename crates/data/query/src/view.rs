@@ -35,7 +35,7 @@ WHERE v.newest = 1 AND NOT v.is_deleted
 const SESSIONS: &str = r#"
 SELECT
   s.session_id, s.team_id, s.distinct_id, s.person_id, s."$start_timestamp", s."$end_timestamp",
-  s."$session_duration", s."$urls", coalesce(array_length(s."$urls"), 0) AS "$num_uniq_urls",
+  s."$session_duration", s."$urls", CAST(coalesce(array_length(s."$urls"), 0) AS BIGINT) AS "$num_uniq_urls",
   s."$entry_current_url",
   regexp_replace(s."$entry_current_url", '^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#]*)([^?#]*).*$', '\2') AS "$entry_pathname",
   regexp_replace(s."$entry_current_url", '^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#:]*).*$', '\1') AS "$entry_hostname",
@@ -47,6 +47,8 @@ SELECT
   s."$entry_referring_domain", s."$entry_utm_source", s."$entry_utm_medium", s."$entry_utm_campaign",
   s."$entry_utm_term", s."$entry_utm_content", s."$entry_gclid", s."$entry_gad_source", s."$entry_fbclid",
   s."$pageview_count", s."$autocapture_count", s."$screen_count",
+  channel_type(s."$entry_utm_campaign", s."$entry_utm_medium", s."$entry_utm_source", s."$entry_referring_domain",
+    s."$entry_gclid", s."$entry_gad_source", s."$entry_fbclid") AS "$channel_type",
   CASE
     WHEN s."$pageview_count" + s."$screen_count" + s."$autocapture_count" = 0 THEN NULL
     ELSE NOT (s."$pageview_count" + s."$screen_count" + s."$autocapture_count" > 1 OR s."$session_duration" >= 10)

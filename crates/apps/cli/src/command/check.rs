@@ -3,6 +3,7 @@
 use super::{metastore, paper, wait_for};
 use crate::settings;
 use crate::words::Shared;
+use anyhow::Context;
 use metastore::checkpoint::Store as _;
 use metastore::project::Store as _;
 
@@ -46,26 +47,31 @@ fn check_folder(shared: &Shared) -> Vec<Finding> {
         let text = format!("{} does not exist yet; `tenrec serve` will make it", data.display());
         return vec![Finding { what: "data folder", good: true, text }];
     }
+    let mut checkpoint = 0;
     let store = wait_for(async {
         let store = metastore(shared).await?;
         let projects = store.projects().await?.len();
-        let checkpoint = store.checkpoint().await?.unwrap_or(0);
+        checkpoint = store.checkpoint().await?.unwrap_or(0);
         Ok(format!("{projects} project(s), log folded up to record {checkpoint}"))
     });
-    vec![check_disk(shared), finding("metastore", store)]
+    let log =
+        wait_for(async { server::inspect::log(data, checkpoint).await.map_err(anyhow::Error::from_boxed) });
+    let tables = wait_for(async { server::inspect::tables(data).await.map_err(anyhow::Error::from_boxed) });
+    vec![check_disk(shared), finding("metastore", store), finding("log", log), finding("tables", tables)]
 }
 
 fn check_disk(shared: &Shared) -> Finding {
     let free = rustix::fs::statvfs(&shared.data).map(|stat| stat.f_bavail * stat.f_frsize);
-    let need = settings::resolve(shared.config.as_deref(), &[])
-        .map_or(0, |resolved| resolved.settings.log.min_free_bytes + resolved.settings.log.segment_bytes);
-    match free {
-        Ok(free) => Finding {
+    let resolved = settings::resolve(shared.config.as_deref(), &[]).or_else(|_| settings::defaults());
+    let need = resolved.map(|found| found.settings.log.min_free_bytes + found.settings.log.segment_bytes);
+    match (free, need) {
+        (Ok(free), Ok(need)) => Finding {
             what: "disk",
             good: free > need,
             text: format!("{} MiB free, new events are refused below {} MiB", free >> 20, need >> 20),
         },
-        Err(error) => Finding { what: "disk", good: false, text: error.to_string() },
+        (Err(error), _) => Finding { what: "disk", good: false, text: error.to_string() },
+        (_, Err(error)) => Finding { what: "disk", good: false, text: format!("{error:#}") },
     }
 }
 
@@ -76,21 +82,46 @@ fn check_server(url: &str) -> Vec<Finding> {
         .timeout_global(Some(std::time::Duration::from_secs(5)))
         .build()
         .into();
-    let ask = |path: &str| -> anyhow::Result<(u16, jiff::Timestamp, String)> {
-        let mut response = agent.get(format!("{base}{path}")).call()?;
-        let status = response.status().as_u16();
-        Ok((status, jiff::Timestamp::now(), response.body_mut().read_to_string()?))
+    let ask = |path: &str| -> anyhow::Result<Heard> {
+        let target = format!("{base}{path}");
+        let mut response = agent.get(&target).call().with_context(|| format!("cannot reach {target}"))?;
+        let date = response.headers().get("date").and_then(|date| date.to_str().ok().map(str::to_owned));
+        Ok(Heard { status: response.status().as_u16(), date, text: response.body_mut().read_to_string()? })
     };
-    let ready = ask("/_readiness").and_then(|(status, _, text)| {
-        anyhow::ensure!(status == 200, "not ready: {text}");
+    let first = ask("/_readiness");
+    let clock = first.as_ref().ok().and_then(|heard| heard.date.as_deref()).map(skew);
+    let ready = first.and_then(|heard| {
+        anyhow::ensure!(heard.status == 200, "not ready ({}): {}", heard.status, heard.text);
         Ok("ready for events".to_owned())
     });
-    let lag = ask("/metrics").map(|(_, _, text)| {
-        let line = text.lines().find(|line| line.starts_with("tenrec_pump_lag_records"));
+    if ready.is_err() {
+        return vec![finding("server", ready)];
+    }
+    let lag = ask("/metrics").and_then(|heard| {
+        anyhow::ensure!(heard.status == 200, "/metrics answers {}", heard.status);
+        let line = heard.text.lines().find(|line| line.starts_with("tenrec_pump_lag_records"));
+        // Before the first event there is no such line.
         let behind = line.and_then(|line| line.split_whitespace().last()).unwrap_or("0");
-        format!("the pump is {behind} record(s) behind the log")
+        Ok(format!("the pump is {behind} record(s) behind the log"))
     });
-    vec![finding("server", ready), finding("lag", lag)]
+    let clock = clock.map(|skew| finding("clock", skew));
+    [finding("server", ready), finding("lag", lag)].into_iter().chain(clock).collect()
+}
+
+/// What the server answered.
+struct Heard {
+    status: u16,
+    date: Option<String>,
+    text: String,
+}
+
+/// How far the server's clock is from the one here; events far from it get another time.
+fn skew(date: &str) -> anyhow::Result<String> {
+    let there =
+        jiff::fmt::rfc2822::parse(date).context("the server's Date header cannot be read")?.timestamp();
+    let seconds = (jiff::Timestamp::now().as_second() - there.as_second()).abs();
+    anyhow::ensure!(seconds <= 60, "the server's clock is {seconds} s from the clock here");
+    Ok(format!("{seconds} s from the clock here"))
 }
 
 fn finding(what: &'static str, outcome: anyhow::Result<String>) -> Finding {

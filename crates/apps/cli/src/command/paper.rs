@@ -1,8 +1,19 @@
 //! Printing aligned columns.
 
+use std::io::{ErrorKind, Write};
+
 /// Prints rows under a header, each column as wide as its widest cell.
 pub fn print(header: &[&str], rows: &[Vec<String>]) {
-    print!("{}", lay_out(header, rows));
+    // A reader that has seen enough is no fault, and there is nobody to tell about others.
+    let _ = unless_closed(std::io::stdout().write_all(lay_out(header, rows).as_bytes()));
+}
+
+/// A reader that went away (`| head`) is no failure.
+pub fn unless_closed(written: std::io::Result<()>) -> std::io::Result<()> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
 
 fn lay_out(header: &[&str], rows: &[Vec<String>]) -> String {

@@ -2,7 +2,7 @@
 
 mod answered;
 
-use super::wait_for;
+use super::{paper::unless_closed, wait_for};
 use crate::settings;
 use crate::words::{Format, Query, Shared};
 use anyhow::{Context, bail};
@@ -25,18 +25,21 @@ pub fn run(shared: &Shared, question: &Query) -> anyhow::Result<()> {
     };
     let mut out: Box<dyn Write + Send> = match &question.output {
         Some(path) => {
-            Box::new(std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?)
+            let file = std::fs::File::create(path);
+            Box::new(std::io::BufWriter::new(
+                file.with_context(|| format!("cannot write {}", path.display()))?,
+            ))
         }
-        None => Box::new(std::io::stdout()),
+        None => Box::new(std::io::BufWriter::new(std::io::stdout())),
     };
-    match question.format {
-        Format::Table => write_table(&answer, &mut out)?,
-        Format::Json => writeln!(out, "{}", to_posthog_json(&answer, &sql))?,
-        Format::Jsonl => write_jsonl(&answer, &mut out)?,
-        Format::Csv => write_csv(&answer, &mut out)?,
-        Format::Parquet => write_parquet(&answer, &mut out)?,
-    }
-    out.flush()?;
+    let written = match question.format {
+        Format::Table => write_table(&answer, &mut out),
+        Format::Json => writeln!(out, "{}", to_posthog_json(&answer, &sql)),
+        Format::Jsonl => write_jsonl(&answer, &mut out),
+        Format::Csv => write_csv(&answer, &mut out),
+        Format::Parquet => write_parquet(&answer, &mut out).map_err(std::io::Error::other),
+    };
+    unless_closed(written.and_then(|()| out.flush())).context("cannot write the answer")?;
     if answer.has_more {
         eprintln!("note: only the first {} rows are shown; raise --limit or add a LIMIT", answer.rows());
     }
@@ -82,9 +85,11 @@ fn ask_folder(shared: &Shared, question: &Query, sql: &str) -> anyhow::Result<An
         row_limit: Some(question.limit),
     };
     wait_for(async {
-        let engine = server::start::open_at_rest(&resolved.settings, &shared.data)
-            .await
-            .map_err(|error| anyhow::Error::from_boxed(error).context("cannot open the data folder"))?;
+        let engine =
+            server::start::open_at_rest(&resolved.settings, &shared.data).await.map_err(|error| {
+                anyhow::Error::from_boxed(error)
+                    .context("cannot open the data folder (a running server is asked with --url)")
+            })?;
         Ok(engine.run(request).await?)
     })
 }

@@ -146,3 +146,19 @@ fn faults_of_a_question_name_their_place() {
     assert_eq!((&answer["columns"], &answer["results"]), (&json!(["n"]), &json!([[0]])));
     assert_eq!((&answer["error"], &answer["hasMore"]), (&Value::Null, &json!(false)));
 }
+
+#[test]
+fn what_is_not_there_says_so_in_the_shape_of_the_api() {
+    let world = world();
+    let kind = "invalid_request";
+    for (method, path, status, code) in [
+        ("GET", "/api/projects/1/query/", 405, "method_not_allowed"),
+        ("DELETE", "/api/environments/1/query", 405, "method_not_allowed"),
+        ("GET", "/api/projects/1/insights/", 404, "not_found"),
+        ("PATCH", "/api/projects/1/feature_flags/1/", 404, "not_found"),
+        ("GET", "/api/users/%40me/", 404, "not_found"),
+        ("POST", "/ingest/api/projects/1/query/HogQLQuery/", 404, "not_found"),
+    ] {
+        refused(&world.send(&Request::new(method, path)), status, kind, code);
+    }
+}

@@ -13,5 +13,6 @@ mod operations;
 mod recorded;
 mod rules;
 mod signature;
+mod start;
 mod turn;
 mod world;

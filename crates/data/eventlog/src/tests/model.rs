@@ -16,6 +16,7 @@ pub(super) fn settings() -> Settings {
         max_queue_bytes: 1 << 20,
         max_record_bytes: 64 * 1024,
         max_batch_bytes: 32 * 1024,
+        pack_below_bytes: 512,
     }
 }
 
@@ -39,7 +40,9 @@ impl Choices {
             _ => self.below(300),
         };
         let mut bytes = vec![0; length as usize];
-        bytes.iter_mut().for_each(|byte| *byte = self.below(256) as u8);
+        // Half of them can be packed.
+        let letters = if self.below(2) == 0 { 256 } else { 3 };
+        bytes.iter_mut().for_each(|byte| *byte = self.below(letters) as u8);
         bytes
     }
 

@@ -62,23 +62,30 @@ pub(super) fn text(array: &dyn Array, row: usize, out: &mut String) -> bool {
         DataType::Timestamp(unit, _) => instant(array, row, *unit, out),
         DataType::Date32 => date(i64::from(array.as_primitive::<Date32Type>().value(row)), out),
         DataType::Date64 => date(array.as_primitive::<Date64Type>().value(row).div_euclid(86_400_000), out),
-        kind if kind.is_nested()
-            || kind.is_integer()
-            || matches!(
-                kind,
-                DataType::Boolean
-                    | DataType::Float64
-                    | DataType::Float32
-                    | DataType::Decimal128(..)
-                    | DataType::Dictionary(..)
-            ) =>
-        {
+        kind if kind.is_integer() || has_json_form(kind) => {
             json(array, row, out);
             unquote(array, row, out);
         }
         _ => shown(array, row, out),
     }
     true
+}
+
+/// Types that [`json`] writes itself; all others it takes from [`text`].
+fn has_json_form(kind: &DataType) -> bool {
+    matches!(
+        kind,
+        DataType::Boolean
+            | DataType::Float64
+            | DataType::Float32
+            | DataType::Decimal128(..)
+            | DataType::List(_)
+            | DataType::LargeList(_)
+            | DataType::FixedSizeList(..)
+            | DataType::Struct(_)
+            | DataType::Map(..)
+            | DataType::Dictionary(..)
+    )
 }
 
 /// A dictionary of texts is text: takes the quotes off again.

@@ -4,6 +4,8 @@
 //! truth values and `properties.seen_at > now()` means times: the text side is converted, to NULL
 //! where it does not spell such a value. The rule looks at types only, so it holds just as well
 //! for a property that comes out of a subquery under another name.
+//!
+//! The quotient of two whole numbers is a fraction here, as in ClickHouse.
 
 use std::sync::Arc;
 
@@ -11,13 +13,13 @@ use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::{
     common::{DFSchema, Result},
     logical_expr::{
-        Expr, ExprSchemable, Operator, TryCast, WindowFunctionDefinition, binary_expr,
+        Cast, Expr, ExprSchemable, Operator, TryCast, WindowFunctionDefinition, binary_expr,
         planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr},
     },
     sql::sqlparser::ast::BinaryOperator,
 };
 
-use crate::function::{JSON_TEXT, extreme, to_bool, to_float};
+use crate::function::{JSON_TEXT, extreme, join_text, to_bool, to_float};
 
 /// Aggregates over numbers.
 const NUMERIC: [&str; 21] = [
@@ -49,11 +51,22 @@ const NUMERIC: [&str; 21] = [
 pub(crate) struct Coerce;
 
 impl ExprPlanner for Coerce {
-    fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let Some((op, arithmetic)) = operator(&raw.op) else { return Ok(PlannerResult::Original(raw)) };
+    fn plan_binary_op(
+        &self,
+        mut raw: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
         let (Ok(left), Ok(right)) = (raw.left.get_type(schema), raw.right.get_type(schema)) else {
             return Ok(PlannerResult::Original(raw));
         };
+        if raw.op == BinaryOperator::StringConcat && joins_text(&left, &right) {
+            return Ok(PlannerResult::Planned(join_text().call(vec![raw.left, raw.right])));
+        }
+        let Some((op, arithmetic)) = operator(&raw.op) else { return Ok(PlannerResult::Original(raw)) };
+        if op == Operator::Divide && left.is_integer() && right.is_integer() {
+            raw.left = Expr::Cast(Cast::new(Box::new(raw.left), DataType::Float64));
+            return Ok(PlannerResult::Planned(binary_expr(raw.left, op, raw.right)));
+        }
         let reads =
             (reading(&raw.left, &left, &right, arithmetic), reading(&raw.right, &right, &left, arithmetic));
         if reads == (None, None) {
@@ -86,6 +99,11 @@ impl ExprPlanner for Coerce {
         }
         Ok(PlannerResult::Original(raw))
     }
+}
+
+/// Whether `||` between these types gives a text; between lists it gives a list.
+fn joins_text(left: &DataType, right: &DataType) -> bool {
+    (left.is_string() || right.is_string()) && !left.is_nested() && !right.is_nested()
 }
 
 fn operator(op: &BinaryOperator) -> Option<(Operator, bool)> {

@@ -174,6 +174,9 @@ impl Visitor for Walk {
         if self.tables > PARTS {
             return refuse("The query names more than 256 tables.");
         }
+        if let TableFactor::Table { sample: Some(_), .. } = factor {
+            return refuse("SAMPLE is not accepted: every row is read.");
+        }
         match factor {
             TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
                 let name = last_name(name);

@@ -129,7 +129,15 @@ impl VisitorMut for Access {
             }
             Expr::UnaryOp { op: UnaryOperator::Not, expr } => as_truth(expr),
             Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => as_number(expr),
-            Expr::Function(function) => numeric_arguments(function),
+            Expr::Function(function) => {
+                numeric_arguments(function);
+                if let Some(condition) = &mut function.filter {
+                    as_truth(condition);
+                }
+            }
+            Expr::Case { operand: None, conditions, .. } => {
+                conditions.iter_mut().for_each(|case| as_truth(&mut case.condition));
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -145,14 +153,19 @@ impl VisitorMut for Access {
 
 impl Access {
     /// What an unnamed expression of a SELECT list is called: a property by its key, a call or a
-    /// computation by its text. Plain columns keep their name.
+    /// computation by its text, `person.id` by its last word. Plain columns keep their name.
     fn display(&self, expr: &Expr) -> Option<String> {
         match expr {
-            Expr::Identifier(_) | Expr::Value(_) => None,
-            Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. } => {
-                let path = self.path(expr)?;
-                (!path.keys.is_empty()).then(|| path.keys.join("__"))
-            }
+            Expr::Identifier(_) => None,
+            Expr::CompoundIdentifier(idents) => match self.path(expr) {
+                Some(path) if !path.keys.is_empty() => Some(path.keys.join("__")),
+                Some(_) => idents.last().map(|field| field.value.clone()),
+                None => None,
+            },
+            Expr::CompoundFieldAccess { .. } => match self.path(expr) {
+                Some(path) if !path.keys.is_empty() => Some(path.keys.join("__")),
+                _ => Some(expr.to_string()),
+            },
             other => Some(other.to_string()),
         }
     }
@@ -342,6 +355,11 @@ mod tests {
             ("-properties.x", "-tofloat(json_text(properties, 'x'))"),
             ("NOT properties.x", "NOT tobool(json_text(properties, 'x'))"),
             ("round(properties.x, 2)", "round(tofloat(json_text(properties, 'x')), 2)"),
+            ("CASE WHEN properties.x THEN 1 END", "CASE WHEN tobool(json_text(properties, 'x')) THEN 1 END"),
+            (
+                "count(1) FILTER (WHERE properties.x)",
+                "count(1) FILTER (WHERE tobool(json_text(properties, 'x')))",
+            ),
         ];
         for (from, to) in cases {
             assert_eq!(
@@ -363,9 +381,9 @@ mod tests {
     #[test]
     fn unnamed_columns_are_called_as_written() {
         assert_eq!(
-            rewritten("SELECT properties.$os, count(*), properties.a.b, event FROM events"),
+            rewritten("SELECT properties.$os, count(*), properties.a.b, event, person.id, 1 FROM events"),
             "SELECT json_text(properties, '$os') AS \"$os\", count(*) AS \"count(*)\", \
-             json_text(properties, 'a', 'b') AS \"a__b\", event FROM events"
+             json_text(properties, 'a', 'b') AS \"a__b\", event, person_id AS \"id\", 1 AS \"1\" FROM events"
         );
     }
 }

@@ -48,7 +48,7 @@ const ATTEMPTS: &[&str] = &[
     "SELECT 1 FROM events WHERE CAST(event AS INT) > 0",
     "SELECT 1 FROM events WHERE CAST(CASE WHEN event LIKE 'SEC%' THEN event ELSE '1' END AS INT) > 0",
     "SELECT CAST(CASE WHEN event LIKE 'SEC%' THEN event ELSE '1' END AS INT) FROM events",
-    "SELECT count(*) FROM events WHERE 1 / (team_id - 2) < 5 AND length(properties) > 0",
+    "SELECT count(*) FROM events WHERE 1 % (team_id - 2) < 5 AND length(properties) > 0",
     "SELECT * FROM events ORDER BY team_id DESC LIMIT 1",
     "SELECT * FROM events WHERE timestamp BETWEEN '2026-01-09' AND '2026-01-10'",
     "SELECT * FROM \"events\"",
@@ -82,7 +82,7 @@ async fn no_row_of_the_other_project_is_even_computed_with() {
     let fails_on_theirs = "CAST(CASE WHEN event LIKE 'SEC%' THEN event ELSE '1' END AS INT)";
     let filtered = format!("SELECT count(*) FROM events WHERE {fails_on_theirs} > 0");
     assert_eq!(world.rows(1, &filtered).await, [["10"]]);
-    let divided = "SELECT count(*) FROM events WHERE 1 / (team_id - 2) < 5";
+    let divided = "SELECT count(*) FROM events WHERE 1 % (team_id - 2) < 5";
     assert_eq!(world.rows(1, divided).await, [["10"]]);
 }
 

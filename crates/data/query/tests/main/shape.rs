@@ -48,6 +48,25 @@ async fn values_that_json_lacks_become_null() {
 }
 
 #[tokio::test]
+async fn every_type_of_the_engine_has_a_form() {
+    let world = World::open().await;
+    let kinds = ["ListView(Int64)", "LargeListView(Int64)", "LargeList(Int64)", "FixedSizeList(1, Int64)"];
+    for kind in kinds {
+        let answer = world.ask(1, &format!("SELECT arrow_cast([1], '{kind}')")).await;
+        if let Ok(answer) = answer {
+            let body: Value = serde_json::from_str(&to_posthog_json(&answer, "")).expect("JSON");
+            assert!(body["results"][0][0].to_string().contains('1'), "{kind}: {body}");
+        }
+    }
+    let sql = "SELECT arrow_cast(1, 'Float16'), arrow_cast(1, 'Duration(Second)'), \
+               arrow_cast('x', 'Binary'), arrow_cast(1, 'Decimal256(40, 2)'), arrow_cast(1, 'Time64(Nanosecond)')";
+    let answer = world.ask(1, sql).await.expect("an answer");
+    let mut table = Vec::new();
+    write_table(&answer, &mut table).expect("a table");
+    assert!(String::from_utf8(table).expect("text").ends_with("(1 row)\n"));
+}
+
+#[tokio::test]
 async fn text_forms() {
     let world = World::open().await;
     let answer = world.ask(1, SQL).await.expect("an answer");
