@@ -1,6 +1,7 @@
 """The same rows through other engines, from the files on disk."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import duckdb
@@ -85,3 +86,67 @@ def test_duckdb_rows(stopped, duck):
     metadata = catalog(data).load_table("tenrec.events").metadata_location
     sql = f"select event, count(*), count(distinct person_id) from iceberg_scan('{metadata}') where event like 'kind%' group by 1 order by 1"
     assert duck.execute(sql).fetchall() == [(f"kind {number}", 100, 7) for number in range(5)]
+
+
+def tenrec(server, *words):
+    return subprocess.run([server.binary, "table", *words, "--data", server.data], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def cared(tmp_path_factory):
+    """A folder of many commits that was compacted, rid of a person and of its old files."""
+    server = Server(tmp_path_factory.mktemp("cared") / "data").start()
+    try:
+        for number in range(12):
+            items = [
+                {"event": f"kind {number % 4}", "distinct_id": f"user-{item}", "properties": {"$browser": "Lynx"}} for item in range(10)
+            ]
+            assert server.post("/batch/", {"api_key": PROJECT_KEY, "batch": items})[0] == 200
+            until(lambda: server.value("select count(*) from events") == 10 * (number + 1), "its events")
+            assert server.stop()[0] == 0
+            server.start()
+        assert server.stop()[0] == 0
+        files = len(list((server.data / "warehouse/tenrec/events/data").rglob("*.parquet")))
+        assert files >= 12
+        tenrec(server, "compact", "--all")
+        tenrec(server, "erase", "--project", "1", "--distinct-id", "user-3")
+        before = {table: catalog(server.data).load_table(f"tenrec.{table}").scan().to_arrow() for table in TABLES}
+        tenrec(server, "expire", "--keep", "1", "--grace-seconds", "0")
+        yield server, before
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_cared_tables_read_the_same_everywhere(cared, duck, table):
+    server, before = cared
+    loaded = catalog(server.data).load_table(f"tenrec.{table}")
+    rows = loaded.scan().to_arrow().num_rows
+    assert rows == before[table].num_rows
+    assert duck.execute(f"select count(*) from iceberg_scan('{loaded.metadata_location}')").fetchone()[0] == rows
+    if rows:
+        summary = loaded.current_snapshot().summary.additional_properties
+        assert int(summary["total-records"]) == rows
+        assert int(summary["total-data-files"]) == len(list(loaded.scan().plan_files()))
+        assert any("offset" in name for name in summary), summary
+
+
+def test_cared_events_are_few_files_without_the_person(cared, duck):
+    server, _ = cared
+    loaded = catalog(server.data).load_table("tenrec.events")
+    files = {Path(task.file.file_path.removeprefix("file://")) for task in loaded.scan().plan_files()}
+    assert len(files) <= 2  # one a day
+    assert set((server.data / "warehouse/tenrec/events/data").rglob("*.parquet")) == files
+    sql = f"select distinct_id, count(*) from iceberg_scan('{loaded.metadata_location}') group by 1 order by 1"
+    assert duck.execute(sql).fetchall() == [(f"user-{item}", 12) for item in range(10) if item != 3]
+
+
+def test_cared_tables_take_new_rows(cared):
+    server, _ = cared
+    server.start()
+    assert server.value("select count(*) from events") == 108
+    item = {"event": "after", "distinct_id": "user-1", "properties": {}}
+    assert server.post("/batch/", {"api_key": PROJECT_KEY, "batch": [item]})[0] == 200
+    until(lambda: server.value("select count(*) from events") == 109, "the new event")
+    assert server.stop()[0] == 0
+    assert catalog(server.data).load_table("tenrec.events").scan().to_arrow().num_rows == 109

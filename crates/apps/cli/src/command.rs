@@ -8,6 +8,7 @@ mod query;
 mod reference;
 mod serve;
 mod settings;
+mod table;
 
 use crate::words::{Command, Shared, Words};
 use std::path::Path;
@@ -20,6 +21,7 @@ pub fn run(words: Words) -> anyhow::Result<()> {
         Command::Query(question) => query::run(&shared, &question),
         Command::Settings => settings::run(&shared),
         Command::Check { url } => check::run(&shared, url.as_deref()),
+        Command::Table { command } => table::run(&shared, command),
         Command::Projects { command } => projects::run(&shared, command),
         Command::Keys { command } => keys::run(&shared, command),
         Command::Reference { part } => reference::run(part),

@@ -45,6 +45,13 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
+    /// Look after the tables of a data folder at rest: sizes, merging, expiry, retention, erasure. A running server
+    /// merges and expires by itself (settings `[care]`) and holds the folder: stop it for the rest.
+    Table {
+        /// What to do.
+        #[command(subcommand)]
+        command: Table,
+    },
     /// List or create projects.
     Projects {
         /// What to do.
@@ -103,6 +110,72 @@ pub enum Format {
     Csv,
     /// A Parquet file.
     Parquet,
+}
+
+/// `tenrec table`.
+#[derive(Debug, Subcommand)]
+pub enum Table {
+    /// Print files, rows, bytes and snapshots.
+    Stats {
+        /// Only this table.
+        table: Option<String>,
+    },
+    /// Merge small files into sorted ones of good size.
+    Compact {
+        /// Only this table.
+        table: Option<String>,
+        /// Merge everything that is small, not only what the server would.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Let old snapshots go and remove the files only they need.
+    Expire {
+        /// Only this table.
+        table: Option<String>,
+        /// Snapshots to keep; the setting if not given.
+        #[arg(long)]
+        keep: Option<usize>,
+        /// Seconds a snapshot stays after another took its place; the setting if not given. Use 0 only when no other
+        /// program is reading the tables.
+        #[arg(long)]
+        grace_seconds: Option<u64>,
+    },
+    /// Remove files that nothing refers to.
+    Orphans {
+        /// Only this table.
+        table: Option<String>,
+        /// Only files older than this; the setting if not given.
+        #[arg(long)]
+        hours: Option<u64>,
+        /// Only say what would be removed.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Drop whole days of a table that are older than this. Their bytes are free after `tenrec table expire`.
+    Retain {
+        /// The table.
+        table: String,
+        /// Days to keep, today included.
+        #[arg(long)]
+        days: u32,
+        /// Only this project.
+        #[arg(long)]
+        project: Option<i64>,
+    },
+    /// Take a person's rows out of every table. Give all distinct ids and person ids it ever had. What the server itself
+    /// remembers of the person is not touched, and recordings stay. The old files are gone after
+    /// `tenrec table expire --keep 1`.
+    Erase {
+        /// Project of the person.
+        #[arg(long)]
+        project: i64,
+        /// A distinct id; may be repeated.
+        #[arg(long, value_name = "ID")]
+        distinct_id: Vec<String>,
+        /// A person id (UUID); may be repeated.
+        #[arg(long, value_name = "UUID")]
+        person_id: Vec<String>,
+    },
 }
 
 /// `tenrec projects`.

@@ -11,6 +11,7 @@ pub mod body;
 pub mod bootstrap;
 pub mod capture;
 pub mod capture_v1;
+pub mod care;
 pub mod client_ip;
 pub mod clock;
 pub mod connection;

@@ -2,6 +2,7 @@
 
 use crate::app::Readiness;
 use crate::bootstrap::FirstStart;
+use crate::care::Care;
 use crate::start::Failure;
 use eventlog::EventLog;
 use ingest::{Directory, Pump};
@@ -29,6 +30,8 @@ pub struct Parts {
     pub stop_accepting: watch::Sender<bool>,
     /// The accept loop.
     pub serving: JoinHandle<()>,
+    /// Table care; breaks off when dropped.
+    pub care: Care,
 }
 
 /// The thread that folds, with a runtime of its own: folding and committing are CPU work without pauses, and on the
@@ -130,6 +133,7 @@ impl Running {
     async fn stop(self, failure: Option<Failure>) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + STOP;
         self.parts.readiness.set(false);
+        drop(self.parts.care);
         let _ = self.parts.stop_accepting.send(true);
         let _ = self.parts.serving.await;
         if let Some(failure) = failure {

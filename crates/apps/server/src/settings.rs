@@ -15,6 +15,8 @@ pub struct Settings {
     pub log: Log,
     /// The pump.
     pub ingest: Ingest,
+    /// Looking after the tables.
+    pub care: Care,
     /// SQL.
     pub query: Query,
     /// Time.
@@ -109,6 +111,26 @@ pub struct Ingest {
     pub dedup_events: u64,
     /// MaxMind database, or empty.
     pub geoip_database: String,
+}
+
+/// `[care]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Care {
+    /// Seconds between rounds; 0 for none.
+    pub every_seconds: u64,
+    /// Small files worth a merge.
+    pub min_files: usize,
+    /// File size aimed at.
+    pub target_bytes: u64,
+    /// Seconds until a partition is finished.
+    pub quiet_seconds: u64,
+    /// Snapshots kept.
+    pub keep_snapshots: usize,
+    /// Seconds a replaced file stays.
+    pub grace_seconds: u64,
+    /// Age of files that nothing refers to.
+    pub orphan_hours: u64,
 }
 
 /// `[query]`.

@@ -1,6 +1,7 @@
 //! Opening everything in order: metastore, log, tables, pump, socket.
 
 use crate::app::{self, App, Readiness};
+use crate::care::Care;
 use crate::client_ip::Network;
 use crate::clock::Clock;
 use crate::connection::{self, Bounds};
@@ -45,6 +46,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     let log = Segments::open_at(&folder::log(&data), settings.of_log(), floor)?;
     let log: Arc<dyn EventLog> = Arc::new(log);
     let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
+    let care = Care::start(warehouse.clone(), settings.care.clone());
     let mode = match settings.capture.token_mode {
         TokenMode::Enforce => ingest::TokenMode::Enforce,
         TokenMode::Open => ingest::TokenMode::Open { most: settings.capture.max_open_projects },
@@ -85,7 +87,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
         drain: Duration::from_secs(4),
     };
     let serving = tokio::spawn(connection::serve(listener, routes::router(&app), connections, stopping));
-    let parts = Parts { log, directory, readiness, stop_accepting, serving };
+    let parts = Parts { log, directory, readiness, stop_accepting, serving, care };
     Ok(Running::new(address, first, parts, pump))
 }
 
@@ -94,6 +96,23 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
 /// # Errors
 /// As [`start`]; a running server holds the folder, so ask that one instead.
 pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Engine, Failure> {
+    let resting = tables_at_rest(settings, data).await?;
+    resting.log.close().await?;
+    Ok(query::Engine::new(resting.warehouse, query_limits(settings, data))?)
+}
+
+/// The tables of a folder that no server can open while this lives.
+pub struct Resting {
+    /// The tables.
+    pub warehouse: Arc<Warehouse>,
+    log: Arc<dyn EventLog>,
+}
+
+/// Opens a data folder that no server is using, folds what its log still holds, and gives its tables.
+///
+/// # Errors
+/// As [`start`]; a running server holds the folder.
+pub async fn tables_at_rest(settings: &Settings, data: &Path) -> Result<Resting, Failure> {
     let data = data.canonicalize()?;
     folder::check_whole(&data)?;
     let metastore: Arc<dyn Metastore> = Arc::new(Sqlite::open(folder::metastore_path(&data))?);
@@ -106,8 +125,7 @@ pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Eng
     // A stop that was asked for before the start: the pump folds what is there, commits and returns.
     let (_stop, stopping) = watch::channel(true);
     pump.run(stopping).await?;
-    log.close().await?;
-    Ok(query::Engine::new(warehouse, query_limits(settings, &data))?)
+    Ok(Resting { warehouse, log })
 }
 
 fn pump_settings(settings: &Settings, data: &Path) -> pump::Settings {

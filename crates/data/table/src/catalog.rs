@@ -17,7 +17,7 @@ use iceberg::spec::{TableMetadata, TableMetadataBuilder};
 use iceberg::table::Table;
 use iceberg::{
     Catalog, Error, ErrorKind, MetadataLocation, Namespace, NamespaceIdent, Result, Runtime, TableCommit,
-    TableCreation, TableIdent,
+    TableCreation, TableIdent, TableRequirement, TableUpdate,
 };
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
@@ -243,8 +243,42 @@ impl Catalog for Embedded {
 
     async fn update_table(&self, commit: TableCommit) -> Result<Table> {
         let current = self.load_table(commit.identifier()).await?;
-        let old = current.metadata_location_result()?.to_owned();
         let staged = commit.apply(current.clone())?;
+        self.move_on(current, staged).await
+    }
+}
+
+impl Embedded {
+    /// Commits updates that no action of the library makes, as a REST catalog would.
+    ///
+    /// # Errors
+    /// `CatalogCommitConflicts` when a requirement is not met or somebody else moved the pointer first. After any
+    /// error but that, load the table to learn whether it was committed.
+    pub(crate) async fn commit(
+        &self,
+        ident: &TableIdent,
+        requirements: &[TableRequirement],
+        updates: Vec<TableUpdate>,
+    ) -> Result<Table> {
+        let current = self.load_table(ident).await?;
+        for requirement in requirements {
+            requirement.check(Some(current.metadata()))?;
+        }
+        let old = current.metadata_location_result()?;
+        let mut builder = current.metadata().clone().into_builder(Some(old.to_owned()));
+        for update in updates {
+            builder = update.apply(builder)?;
+        }
+        let metadata = builder.build()?.metadata;
+        let new =
+            MetadataLocation::from_str(old)?.with_next_version().with_new_metadata(&metadata).to_string();
+        let staged = self.table(ident, metadata, &new)?;
+        self.move_on(current, staged).await
+    }
+
+    /// Writes the metadata of `staged` and moves the pointer to it.
+    async fn move_on(&self, current: Table, staged: Table) -> Result<Table> {
+        let old = current.metadata_location_result()?.to_owned();
         let new = staged.metadata_location_result()?.to_owned();
         // The name must be ours alone before anything refers to it.
         staged.metadata().write_to(&self.files, &MetadataLocation::from_str(&new)?).await?;
@@ -270,9 +304,7 @@ impl Catalog for Embedded {
         self.prune(&current, &staged).await;
         Ok(staged)
     }
-}
 
-impl Embedded {
     fn require(&self, namespace: &NamespaceIdent) -> Result<()> {
         match self.pointers.namespaces()?.contains(namespace) {
             true => Ok(()),

@@ -4,6 +4,7 @@
 //! catalog's pointer, and under the lock replace the rows in memory by the new snapshot. Until the pointer
 //! moves nothing refers to the files; after it moved the snapshot itself says which log offset it covers.
 
+use crate::care::{drop_snapshots, old_snapshots, unlink_unreachable};
 use crate::error::{Context, kind_of};
 use crate::schema::Bound;
 use crate::warehouse::{Warehouse, committed_offset};
@@ -22,6 +23,8 @@ pub(crate) const OFFSET_PROPERTY: &str = "tenrec.log-offset";
 
 /// Snapshots a table keeps for time travel; at twice as many the older half expires.
 const SNAPSHOTS_KEPT: usize = if cfg!(test) { 4 } else { 100 };
+/// Milliseconds a snapshot stays after another took its place: see [`crate::care::Expiry::grace`].
+pub(crate) const GRACE_MS: i64 = 600_000;
 
 /// What a commit did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -179,43 +182,30 @@ impl Warehouse {
         let properties = transaction.update_table_properties().set(OFFSET_PROPERTY.to_owned(), offset);
         let transaction = properties.apply(transaction)?;
         let now = transaction.commit(self.catalog.as_ref()).await?;
-        Ok(self.expire(now).await)
+        Ok(self.expire_many(now).await)
     }
 
-    /// Lets old snapshots go when there are many, however young they are: what counts is that the metadata file, which
-    /// every commit writes anew, stays small. A failure is tried again by the next commit.
-    async fn expire(&self, table: Table) -> Table {
+    /// Lets old snapshots go when there are many: what counts is that the metadata file, which every commit writes anew,
+    /// stays small. Those that a reader may still be at stay. A failure is tried again by the next commit.
+    async fn expire_many(&self, table: Table) -> Table {
         if table.metadata().snapshots().len() < 2 * SNAPSHOTS_KEPT {
             return table;
         }
-        let transaction = Transaction::new(&table);
-        let action =
-            transaction.expire_snapshots().expire_older_than_ms(i64::MAX).retain_last(SNAPSHOTS_KEPT);
-        let expired = match action.apply(transaction) {
-            Ok(transaction) => transaction.commit(self.catalog.as_ref()).await,
-            Err(error) => Err(error),
-        };
-        match expired {
-            Ok(now) => {
-                forget_expired(&table, &now).await;
-                now
-            }
+        let newest = table.metadata().current_snapshot().map_or(0, |snapshot| snapshot.timestamp_ms());
+        let old = old_snapshots(table.metadata(), SNAPSHOTS_KEPT, newest - self.grace_ms + 1);
+        if old.len() < SNAPSHOTS_KEPT {
+            return table;
+        }
+        let now = match drop_snapshots(&self.catalog, &table, old).await {
+            Ok(now) => now,
             Err(error) => {
                 tracing::warn!(%error, "cannot expire old snapshots; trying again with the next commit");
-                table
+                return table;
             }
+        };
+        if let Err(error) = unlink_unreachable(table, now.clone()).await {
+            tracing::warn!(%error, "files of expired snapshots stay as orphans");
         }
-    }
-}
-
-/// Deletes the manifest lists of snapshots that expired. Their manifests and data files belong to later snapshots too,
-/// because rows are only ever appended. A list that cannot be deleted is an orphan, not an error.
-async fn forget_expired(before: &Table, now: &Table) {
-    for snapshot in before.metadata().snapshots() {
-        if now.metadata().snapshot_by_id(snapshot.snapshot_id()).is_none()
-            && let Err(error) = now.file_io().delete(snapshot.manifest_list()).await
-        {
-            tracing::warn!(%error, "cannot delete the manifest list of an expired snapshot");
-        }
+        now
     }
 }

@@ -7,6 +7,7 @@
 //! A row lives first in the tail (memory, visible at once) and then in a data file (durable). The swap
 //! between the two is one step under one lock, so a reader sees it exactly once.
 
+pub mod care;
 pub mod catalog;
 mod commit;
 mod disk;
@@ -14,6 +15,7 @@ mod error;
 pub mod plan;
 pub mod row;
 pub mod schema;
+mod sink;
 mod tail;
 mod view;
 mod warehouse;

@@ -6,6 +6,7 @@ mod offset;
 pub(crate) use offset::committed_offset;
 
 use crate::catalog::Embedded;
+use crate::commit::GRACE_MS;
 use crate::error::{Context, kind_of};
 use crate::row::{Origin, Rows};
 use crate::schema::{Bound, NAMESPACE, TABLES};
@@ -24,6 +25,7 @@ use serde::Deserialize;
 use std::hash::BuildHasher;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Where the tables are.
 #[derive(Clone, Debug, Deserialize)]
@@ -65,6 +67,10 @@ impl Drop for Held<'_> {
 pub struct Warehouse {
     pub(crate) catalog: Arc<Embedded>,
     pub(crate) committing: Arc<tokio::sync::Mutex<()>>,
+    /// Asks rewriting work to break off.
+    pub(crate) stopped: Arc<AtomicBool>,
+    /// See [`GRACE_MS`].
+    pub(crate) grace_ms: i64,
     state: Mutex<State>,
     keys: (RandomState, RandomState),
 }
@@ -128,6 +134,8 @@ impl Warehouse {
         Ok(Self {
             catalog: Arc::new(catalog),
             committing: Arc::default(),
+            stopped: Arc::default(),
+            grace_ms: GRACE_MS,
             state: Mutex::new(State { slots, view: None, held: None }),
             keys: (RandomState::default(), RandomState::default()),
         })
@@ -313,6 +321,38 @@ impl Warehouse {
         state.view = None;
     }
 
+    /// The table called `name`: position, columns, current snapshot.
+    pub(crate) fn current(&self, name: &str) -> Result<(usize, Bound, Table)> {
+        let state = self.state.lock();
+        let found = state.slots.iter().enumerate().find(|(_, slot)| slot.bound.def.name == name);
+        let (position, slot) = found.ok_or_else(|| {
+            Error::new(Kind::NotFound, format!("no table {NAMESPACE}.{name} of this program"))
+        })?;
+        Ok((position, slot.bound.clone(), slot.table.clone()))
+    }
+
+    /// Columns and current snapshot of the table at `position`.
+    pub(crate) fn at(&self, position: usize) -> (Bound, Table) {
+        let state = self.state.lock();
+        (state.slots[position].bound.clone(), state.slots[position].table.clone())
+    }
+
+    /// Goes on with another snapshot of the same rows. The caller holds `committing`.
+    pub(crate) fn adopt(&self, position: usize, table: Table) {
+        let mut state = self.state.lock();
+        state.slots[position].table = table;
+        state.view = None;
+    }
+
+    /// Rows of the table at `position` that are in memory.
+    pub(crate) fn fresh(&self, position: usize) -> Result<Vec<RecordBatch>> {
+        let mut state = self.state.lock();
+        let slot = &mut state.slots[position];
+        let mut fresh = slot.frozen.as_ref().map(Frozen::batches).unwrap_or_default();
+        fresh.extend(slot.tail.batches()?);
+        Ok(fresh)
+    }
+
     /// Loads tables whose last commit ended unclear (or all) and forgets rows they turn out to hold.
     /// The caller holds `committing`.
     pub(crate) async fn reconcile(&self, all: bool) -> Result<()> {
@@ -321,11 +361,7 @@ impl Warehouse {
             (0..state.slots.len()).filter(|&position| all || state.slots[position].tail.tried()).collect()
         };
         for position in unclear {
-            let ident =
-                TableIdent::new(NamespaceIdent::new(NAMESPACE.to_owned()), TABLES[position].name.to_owned());
-            let table = self.catalog.load_table(&ident).await.map_err(|error| {
-                Error::new(kind_of(&error), format!("load {ident}: {}", error.message())).from_source(error)
-            })?;
+            let table = load(&self.catalog, TABLES[position].name).await?;
             let committed = committed_offset(table.metadata());
             let mut state = self.state.lock();
             let slot = &mut state.slots[position];
@@ -338,5 +374,13 @@ impl Warehouse {
     }
 }
 
+/// A table as the catalog has it now.
+pub(crate) async fn load(catalog: &Embedded, name: &str) -> Result<Table> {
+    let ident = TableIdent::new(NamespaceIdent::new(NAMESPACE.to_owned()), name.to_owned());
+    catalog.load_table(&ident).await.map_err(|error| {
+        Error::new(kind_of(&error), format!("load {ident}: {}", error.message())).from_source(error)
+    })
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

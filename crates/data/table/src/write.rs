@@ -2,6 +2,7 @@
 
 use crate::error::Context;
 use crate::schema::{Bound, Kind as ColumnKind};
+use crate::sink::Sink;
 use crate::{Kind, Result};
 use arrow::array::AsArray;
 use arrow::compute::interleave_record_batch;
@@ -10,7 +11,6 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, Rows, SortField};
 use iceberg::spec::{DataFile, Literal, Struct};
 use iceberg::table::Table;
-use iceberg::writer::file_writer::{FileWriter, FileWriterBuilder, ParquetWriterBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -20,9 +20,11 @@ use uuid::Uuid;
 
 /// A file holds at most this many rows and always one row group: bounds of a file are then exact or absent,
 /// never those of only some of its row groups.
-const FILE_ROWS: usize = 1 << 18;
+pub(crate) const FILE_ROWS: usize = 1 << 18;
 /// Rows are gathered for the encoder in chunks of about this many bytes.
 const CHUNK_BYTES: usize = 4 << 20;
+/// zstd level of files as they are first written.
+const FRESH_LEVEL: i32 = 1;
 /// Microseconds in a day.
 pub(crate) const DAY: i64 = 86_400_000_000;
 
@@ -105,43 +107,11 @@ impl Job {
         Ok(places)
     }
 
-    fn write_file(&self, place: Place, rows: &[At]) -> Result<Vec<DataFile>> {
-        let metadata = self.table.metadata();
-        let spec = metadata.default_partition_spec();
+    fn write_file(&self, place: Place, rows: &[At]) -> Result<Option<DataFile>> {
         let partition = Struct::from_iter([Some(Literal::long(place.0)), Some(Literal::date(place.1))]);
-        let folder = spec.partition_to_path(&partition, metadata.current_schema().clone());
         let name = format!("{:012}-{}", self.offset, Uuid::now_v7().simple());
-        let location = format!("{}/data/{folder}/{name}.parquet", metadata.location());
-        let written = futures::executor::block_on(async {
-            let output = self.table.file_io().new_output(&location)?;
-            let properties = properties(&self.bound, rows.len());
-            let builder = ParquetWriterBuilder::new(properties, self.bound.iceberg.clone());
-            let mut writer = builder.build(output).await?;
-            self.encode(rows, &mut writer).await?;
-            writer.close().await
-        });
-        let built = written.and_then(|builders| {
-            let sorted = sort_order(&self.bound, &self.table);
-            let build = |mut builder: iceberg::spec::DataFileBuilder| {
-                builder.partition(partition.clone()).partition_spec_id(spec.spec_id());
-                if let Some(id) = sorted {
-                    builder.sort_order_id(id);
-                }
-                builder.build().map_err(|error| {
-                    iceberg::Error::new(iceberg::ErrorKind::Unexpected, "incomplete data file")
-                        .with_source(error)
-                })
-            };
-            builders.into_iter().map(build).collect::<iceberg::Result<Vec<_>>>()
-        });
-        built.map_err(|error| {
-            // Nothing refers to it: if it cannot be removed it is an orphan.
-            let _ = futures::executor::block_on(self.table.file_io().delete(&location));
-            crate::Error::new(crate::error::kind_of(&error), format!("write {location}")).from_source(error)
-        })
-    }
-
-    async fn encode(&self, rows: &[At], writer: &mut impl FileWriter) -> iceberg::Result<()> {
+        let properties = properties(&self.bound, rows.len(), FRESH_LEVEL);
+        let mut sink = Sink::open(&self.table, &self.bound, partition, &name, properties)?;
         let total: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
         let bytes: usize = self.batches.iter().map(RecordBatch::get_array_memory_size).sum();
         let chunk = (CHUNK_BYTES / (bytes / total.max(1)).max(1)).clamp(16, 8192);
@@ -150,12 +120,11 @@ impl Job {
         for part in rows.chunks(chunk) {
             indices.clear();
             indices.extend(part.iter().map(|&(batch, row)| (batch as usize, row as usize)));
-            let gathered = interleave_record_batch(&batches, &indices).map_err(|error| {
-                iceberg::Error::new(iceberg::ErrorKind::Unexpected, "gather rows").with_source(error)
-            })?;
-            writer.write(&gathered).await?;
+            let gathered = interleave_record_batch(&batches, &indices)
+                .context(Kind::Bug, || format!("gather rows of {}", self.bound.def.name))?;
+            sink.write(&gathered)?;
         }
-        Ok(())
+        sink.finish()
     }
 }
 
@@ -169,7 +138,7 @@ pub(crate) async fn discard(table: &Table, files: &[DataFile]) {
 }
 
 /// The table's default sort order id, if the rows are in that order.
-fn sort_order(bound: &Bound, table: &Table) -> Option<i32> {
+pub(crate) fn sort_order(bound: &Bound, table: &Table) -> Option<i32> {
     let metadata = table.metadata();
     let order = metadata.default_sort_order();
     let ours = bound.def.sort.iter().map(|name| bound.iceberg.field_id_by_name(name));
@@ -177,8 +146,9 @@ fn sort_order(bound: &Bound, table: &Table) -> Option<i32> {
     if ours.eq(theirs) { i32::try_from(order.order_id).ok().filter(|id| *id != 0) } else { None }
 }
 
-fn properties(bound: &Bound, rows: usize) -> WriterProperties {
-    let level = ZstdLevel::try_new(1).unwrap_or_default();
+/// How a file of about `rows` rows is encoded.
+pub(crate) fn properties(bound: &Bound, rows: usize, level: i32) -> WriterProperties {
+    let level = ZstdLevel::try_new(level).unwrap_or_default();
     let sorting = bound.def.sort.iter().filter_map(|name| bound.arrow.index_of(name).ok());
     let sorting =
         sorting.map(|at| SortingColumn { column_idx: at as i32, descending: false, nulls_first: true });

@@ -56,8 +56,8 @@ fn fields_are_changed_as_in_a_map() {
     model.insert("b".into(), json!("y\""));
     properties.insert("new\n", true);
     model.insert("new\n".into(), json!(true));
-    properties.or_insert("a", 9.5_f64.to_json_value());
-    properties.or_insert("z", &json!({"q": [1.5]}));
+    properties.or_insert("a", json!(9.5));
+    properties.or_insert("z", json!({"q": [1.5]}));
     model.insert("z".into(), json!({"q": [1.5]}));
     assert_eq!(properties.to_json(), text_of(&model));
     assert!(properties.remove("a") && !properties.remove("a"));
@@ -74,16 +74,6 @@ fn fields_are_changed_as_in_a_map() {
     assert_eq!(properties.to_json(), r#"{"new\n":true,"copy":{"q":[2]}}"#);
     assert_eq!((properties.value("new\n"), properties.value("a")), (json!(true), Value::Null));
     assert_eq!(Properties::from(model.clone()).to_map(), model);
-}
-
-trait ToValue {
-    fn to_json_value(self) -> Value;
-}
-
-impl ToValue for f64 {
-    fn to_json_value(self) -> Value {
-        Value::from(self)
-    }
 }
 
 #[test]

@@ -9,18 +9,18 @@ use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-async fn open(folder: &Path) -> Arc<Warehouse> {
+pub(crate) async fn open(folder: &Path) -> Arc<Warehouse> {
     Arc::new(Warehouse::open(Settings { dir: folder.to_owned() }).await.unwrap())
 }
 
-fn record(first: u64, count: u64) -> Rows {
+pub(crate) fn record(first: u64, count: u64) -> Rows {
     let mut rows = Rows::new(ProjectId(3), Timestamp::from_second(1_763_600_000).unwrap());
     rows.events = (first..first + count).map(event).collect();
     rows
 }
 
 /// Uuids of all rows of `events` a reader of `view` finds, sorted: snapshot through Iceberg, then tail.
-async fn read(view: &View, table: &str, column: &str) -> Vec<String> {
+pub(crate) async fn read(view: &View, table: &str, column: &str) -> Vec<String> {
     let view = view.table(table).await.unwrap();
     let stream = view.table.scan().select([column]).build().unwrap().to_arrow().await.unwrap();
     let mut batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
@@ -34,15 +34,15 @@ async fn read(view: &View, table: &str, column: &str) -> Vec<String> {
     found
 }
 
-fn uuids(numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
+pub(crate) fn uuids(numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
     numbers.into_iter().map(|number| event(number).uuid.to_string()).collect()
 }
 
-async fn events(warehouse: &Warehouse) -> Vec<String> {
+pub(crate) async fn events(warehouse: &Warehouse) -> Vec<String> {
     read(&warehouse.view().unwrap(), "events", "uuid").await
 }
 
-fn data_files(folder: &Path) -> usize {
+pub(crate) fn data_files(folder: &Path) -> usize {
     let mut count = 0;
     let mut folders = vec![folder.join("warehouse")];
     while let Some(next) = folders.pop() {
@@ -397,7 +397,8 @@ async fn an_older_table_gains_columns_and_a_newer_one_is_refused() {
 #[tokio::test]
 async fn old_snapshots_expire_and_every_row_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let warehouse = open(folder.path()).await;
+    let mut warehouse = open(folder.path()).await;
+    Arc::get_mut(&mut warehouse).unwrap().grace_ms = 0;
     for offset in 0..30 {
         warehouse.append(offset, &record(offset, 1)).unwrap();
         warehouse.commit(offset + 1).await.unwrap();

@@ -1,0 +1,115 @@
+//! Measures table care: `care <folder> <commits> <rows per commit>` commits, compacts and expires page views.
+
+use event::ProjectId;
+use identity::{EventRow, PersonMode};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use table::care::{Compaction, Expiry};
+use table::{Rows, Settings, Warehouse};
+use uuid::Uuid;
+
+fn page_view(number: u64, start: Timestamp) -> EventRow {
+    let at = start + SignedDuration::from_millis(number as i64);
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let browser = ["Chrome", "Firefox", "Safari"][number as usize % 3];
+    let properties = json!({
+        "$browser": browser, "$browser_version": 130 + number % 4,
+        "$os": "Mac OS X", "$device_type": "Desktop", "$host": "shop.example.com",
+        "$current_url": format!("https://shop.example.com/products/{}?ref=home", mixed % 997),
+        "$pathname": format!("/products/{}", mixed % 997), "$referrer": "https://www.google.com/",
+        "$screen_height": 1080, "$screen_width": 1920, "$lib": "web", "$lib_version": "1.190.0",
+        "$insert_id": format!("{mixed:016x}"), "$session_id": format!("0191e8a2-7b7e-7000-8000-{:012x}", number / 10),
+        "utm_source": "newsletter", "$ip": "203.0.113.9", "$geoip_country_code": "DE", "$is_identified": false,
+    });
+    EventRow {
+        uuid: Uuid::from_u128(u128::from(number) * 0x9e37_79b9_7f4a_7c15_f39c_c060),
+        event: ["$pageview", "$autocapture", "$pageleave", "order"][mixed as usize % 4].to_owned(),
+        distinct_id: format!("0191e8a2-7b7e-7000-8000-{:012x}", mixed % 20000),
+        timestamp: at,
+        created_at: at,
+        properties: serde_json::from_value(properties).unwrap_or_default(),
+        context: None,
+        elements_chain: String::new(),
+        person_id: Uuid::from_u128(u128::from(mixed % 20000)),
+        person_created_at: start,
+        person_properties: Default::default(),
+        person_mode: PersonMode::Propertyless,
+        groups: Default::default(),
+        group_properties: Default::default(),
+        api_key: "phc_example".to_owned(),
+        extra: Default::default(),
+    }
+}
+
+/// Processor seconds of this process, user and system.
+fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+fn peak_memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned()
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> table::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let dir = arguments.next().unwrap_or_else(|| "tables".to_owned()).into();
+    let mut number = |default| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (commits, each) = (number(1500_u64), number(1000_u64));
+    let warehouse = Arc::new(Warehouse::open(Settings { dir }).await?);
+    let start = Timestamp::from_second(1_763_600_000).unwrap_or_default();
+    let (began, mut times) = (Instant::now(), Vec::new());
+    for offset in 0..commits {
+        let mut rows = Rows::new(ProjectId(1), start);
+        rows.events = (offset * each..(offset + 1) * each).map(|n| page_view(n, start)).collect();
+        warehouse.append(offset, &rows)?;
+        let began = Instant::now();
+        warehouse.commit(offset + 1).await?;
+        times.push(began.elapsed());
+    }
+    let tenth = (times.len() / 10).max(1);
+    let mean = |part: &[Duration]| part.iter().sum::<Duration>() / part.len().max(1) as u32;
+    println!(
+        "{commits} commits in {:?}: first {:?} each, last {:?}",
+        began.elapsed(),
+        mean(&times[..tenth]),
+        mean(&times[times.len() - tenth..])
+    );
+    let policy = Compaction { quiet: Duration::ZERO, ..Compaction::default() };
+    println!("before: {:?} ({})", warehouse.care_stats("events", &policy).await?, peak_memory());
+    let (began, used) = (Instant::now(), processor());
+    let beside = warehouse.clone();
+    let commits_beside = tokio::spawn(async move {
+        let mut slowest = Duration::ZERO;
+        for offset in commits..commits + 200 {
+            let mut rows = Rows::new(ProjectId(2), start);
+            rows.events = (0..10).map(|n| page_view(offset * each + n, start)).collect();
+            let appended = beside.append(offset, &rows);
+            let began = Instant::now();
+            appended?;
+            beside.commit(offset + 1).await?;
+            slowest = slowest.max(began.elapsed());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok::<_, table::Error>(slowest)
+    });
+    let compacted = warehouse.compact("events", &policy, &mut |_| {}).await?;
+    let (took, cpu) = (began.elapsed(), processor() - used);
+    println!(
+        "compact: {took:?}, {cpu:.1} CPU s, {:.1} us a row, {compacted:?}",
+        cpu * 1e6 / compacted.rows.max(1) as f64
+    );
+    if let Ok(slowest) = commits_beside.await {
+        println!("slowest of 200 commits beside it: {:?} ({})", slowest?, peak_memory());
+    }
+    let (began, expiry) = (Instant::now(), Expiry { keep: 1, grace: Duration::ZERO });
+    println!("expire: {:?} in {:?}", warehouse.expire("events", &expiry).await?, began.elapsed());
+    println!("after: {:?}", warehouse.care_stats("events", &policy).await?);
+    Ok(())
+}
