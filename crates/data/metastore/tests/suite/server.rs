@@ -69,7 +69,8 @@ fn start() -> Server {
         if let Some((uid, gid)) = user {
             command.uid(uid).gid(gid);
         }
-        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).current_dir("/").spawn();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let spawned = command.current_dir("/").spawn();
         let mut child = spawned.expect("a shell");
         let life = child.stdin.take().expect("piped");
         match ready(&mut child) {
