@@ -1,10 +1,8 @@
 //! The few properties the door must know, read without building the others.
 
 use crate::{distinct_id, scan};
-use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::fmt;
 
 /// What the door reads from `properties`. A key that occurs twice counts as its last occurrence.
 #[derive(Clone, Debug, Default)]
@@ -66,29 +64,6 @@ fn is_wanted(key: &[u8]) -> bool {
     match key {
         b"distinct_id" | b"token" | b"$ignore_sent_at" | b"$cookieless_mode" | b"capture_internal" => true,
         key => key.contains(&b'\\'),
-    }
-}
-
-/// Every field of an object as text, in order, repeated keys included.
-pub(crate) struct Fields<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> de::Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Fields<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    fields.push((Cow::Owned(key), value));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        reader.deserialize_map(All)
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Without a URL the store is a SQLite file in a temporary folder. A database must be one that may be filled up.
 
-use event::ProjectId;
+use event::{ProjectId, Properties};
 use identity::{Changes, Mapping, Needs, Person};
 use jiff::Timestamp;
 use metastore::{Checkpoint, Metastore};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
@@ -78,16 +78,16 @@ fn changes(first: u64, version: i64) -> Changes {
 
 /// About what a web visitor has: 20 properties, 800 bytes.
 fn person(number: u64, version: i64) -> Person {
-    let mut properties = Map::new();
+    let mut properties = Properties::new();
     for at in 0..18 {
-        properties.insert(format!("$initial_property_{at}"), json!(format!("value {}", number * at)));
+        properties.insert(&format!("$initial_property_{at}"), json!(format!("value {}", number * at)));
     }
-    properties.insert("email".to_owned(), json!(format!("user{number}@example.com")));
-    properties.insert("visits".to_owned(), Value::from(version));
+    properties.insert("email", json!(format!("user{number}@example.com")));
+    properties.insert("visits", json!(version));
     Person {
         uuid: uuid(number),
         created_at: Timestamp::UNIX_EPOCH,
-        properties,
+        properties: Arc::new(properties),
         is_identified: number.is_multiple_of(2),
         version,
         last_seen_at: None,

@@ -2,7 +2,7 @@
 
 use super::Postgres;
 use super::fault::Fault;
-use super::value::{change, column, json, last_of_each, micros, rows, slot, stored, text, time, written};
+use super::value::{change, column, json, last_of_each, micros, rows, slot, stored, text, time};
 use crate::Result;
 use crate::group::Store;
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use deadpool_postgres::{GenericClient, Transaction};
 use event::ProjectId;
 use identity::{Changes, Group};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 #[async_trait]
 impl Store for Postgres {
@@ -38,8 +39,7 @@ pub(super) async fn write(tx: &Transaction<'_>, project: ProjectId, changes: &Ch
         let slots: Vec<_> = piece.iter().map(|row| i16::from(row.0)).collect();
         let keys: Vec<_> = piece.iter().map(|row| stored(&row.1)).collect();
         let created: Vec<_> = piece.iter().map(|row| micros(row.2.created_at)).collect();
-        let properties =
-            piece.iter().map(|row| written(&row.2.properties)).collect::<Result<Vec<_>, Fault>>()?;
+        let properties: Vec<_> = piece.iter().map(|row| row.2.properties.to_json()).collect();
         let versions: Vec<_> = piece.iter().map(|row| row.2.version).collect();
         let sql = "INSERT INTO group_entries (project_id, slot, key, created_at, properties, version)
              SELECT $1::bigint, * FROM unnest($2::smallint[], $3::text[], $4::bigint[], $5::text[], $6::bigint[])
@@ -92,7 +92,8 @@ async fn entries(
                WHERE project_id = $1 AND slot = $2 AND key = ANY($3)";
     let found = rows(client, sql, &[&project.0, &i16::from(slot), &keys]).await?;
     let group = |row: &_| -> Result<(String, Group), Fault> {
-        let group = Group { created_at: time(row, 1)?, properties: json(row, 2)?, version: column(row, 3)? };
+        let properties = Arc::new(json(row, 2)?);
+        let group = Group { created_at: time(row, 1)?, properties, version: column(row, 3)? };
         Ok((text(row, 0)?, group))
     };
     found.iter().map(group).collect()

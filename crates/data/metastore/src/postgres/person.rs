@@ -2,9 +2,7 @@
 
 use super::definition::sought;
 use super::fault::Fault;
-use super::value::{
-    change, column, json, last_of_each, maybe_time, micros, rows, stored, text, time, written,
-};
+use super::value::{change, column, json, last_of_each, maybe_time, micros, rows, stored, text, time};
 use super::{Postgres, group, snapshot};
 use crate::person::{Find, Profile, Store};
 use crate::{Page, Result};
@@ -13,6 +11,7 @@ use deadpool_postgres::Transaction;
 use event::ProjectId;
 use identity::{Changes, Loaded, Mapping, Needs, Person};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -66,7 +65,7 @@ pub(super) async fn write(tx: &Transaction<'_>, project: ProjectId, changes: &Ch
     }
     let mut columns = Columns::default();
     for person in last_of_each(&changes.persons, |person| person.uuid) {
-        columns.add(person)?;
+        columns.add(person);
         if columns.uuids.len() >= ROWS || columns.bytes >= BYTES {
             columns.write(tx, project).await?;
         }
@@ -108,8 +107,8 @@ struct Columns {
 }
 
 impl Columns {
-    fn add(&mut self, person: &Person) -> Result<(), Fault> {
-        let properties = written(&person.properties)?;
+    fn add(&mut self, person: &Person) {
+        let properties = person.properties.to_json();
         self.bytes += properties.len();
         self.uuids.push(person.uuid);
         self.created.push(micros(person.created_at));
@@ -117,7 +116,6 @@ impl Columns {
         self.identified.push(person.is_identified);
         self.versions.push(person.version);
         self.last_seen.push(person.last_seen_at.map(micros));
-        Ok(())
     }
 
     /// Writes what was added and is empty afterwards.
@@ -218,7 +216,7 @@ async fn persons(
         let person = Person {
             uuid: column(row, 0)?,
             created_at: time(row, 1)?,
-            properties: json(row, 2)?,
+            properties: Arc::new(json(row, 2)?),
             is_identified: column(row, 3)?,
             version: column(row, 4)?,
             last_seen_at: maybe_time(row, 5)?,

@@ -1,13 +1,13 @@
 //! Persons, distinct ids and groups: what is committed is what is loaded.
 
 use crate::sample::{ONE, at, checkpoint, ids, mapping, person, uuid};
-use event::ProjectId;
+use event::{ProjectId, Properties};
 use identity::{Changes, Group, Needs};
 use jiff::Timestamp;
 use metastore::definition::Event;
 use metastore::person::Find;
 use metastore::{Checkpoint, Definitions, Metastore, Page};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 fn needs(distinct_ids: &[&str], members_of: &[&str]) -> Needs {
@@ -69,15 +69,16 @@ pub async fn a_merge_survives_with_its_versions(store: Arc<dyn Metastore>) {
 
 pub async fn values_come_back_as_they_were(store: Arc<dyn Metastore>) {
     let mut odd = person(1, i64::MAX);
-    odd.properties = Map::new();
+    let mut properties = Properties::new();
     for (key, value) in [
         ("z first", json!("\u{0}\u{1f600} \"quoted\" \\")),
         ("", json!(null)),
         ("n", json!([1, -1, 18_446_744_073_709_551_615_u64, 1e300, 0.1, -0.0, {"deep": [[]]}])),
         ("a last", json!(true)),
     ] {
-        odd.properties.insert(key.to_owned(), value);
+        properties.insert(key, value);
     }
+    odd.properties = Arc::new(properties);
     let mut people = vec![odd];
     for (number, micros) in [(2, -62_135_596_800_000_000_i64), (3, 253_402_207_200_000_000), (4, -1), (5, 1)]
     {
@@ -98,7 +99,7 @@ pub async fn values_come_back_as_they_were(store: Arc<dyn Metastore>) {
     for one in people {
         let found = &loaded.persons[&one.uuid];
         assert_eq!(found, &one);
-        let keys = |map: &Map<String, Value>| map.keys().cloned().collect::<Vec<_>>();
+        let keys = |map: &Properties| map.iter().map(|(key, _)| key.to_owned()).collect::<Vec<_>>();
         assert_eq!(keys(&found.properties), keys(&one.properties), "the order is kept");
     }
 }
@@ -218,7 +219,7 @@ pub async fn text_may_hold_every_character(store: Arc<dyn Metastore>) {
     let names =
         ["\0", "a\0b", "a\u{fffd}b", "a\u{10ffff}0b", "\u{10ffff}", "\u{7f}\u{1}", "\u{feff}\u{1f600}"];
     let names = names.map(str::to_owned);
-    let group = |version| Group { created_at: at(version), properties: Map::new(), version };
+    let group = |version| Group { created_at: at(version), properties: Arc::default(), version };
     let numbered = || names.iter().cloned().zip(1..);
     let seen = |name: &String| Event { name: name.clone(), created_at: at(0), last_seen_at: at(0) };
     let changes = Changes {
