@@ -7,7 +7,7 @@ use crate::words::{Projects, Shared};
 use anyhow::Context;
 use jiff::Timestamp;
 use metastore::key::Kind;
-use metastore::project::{Find, Store};
+use metastore::project::Find;
 use metastore::{Metastore, NewKey, NewProject, Project};
 
 /// Runs the command.
@@ -32,9 +32,9 @@ pub fn run(shared: &Shared, command: Projects) -> anyhow::Result<()> {
                 let project = store.create_project(new, Timestamp::now()).await?;
                 println!("project {} with key {}", project.id, project.api_token);
             }
-            Projects::Show { id } => show(&find(&store, id).await?)?,
+            Projects::Show { id } => show(&find(&*store, id).await?)?,
             Projects::Set { id, changes } => {
-                let project = find(&store, id).await?;
+                let project = find(&*store, id).await?;
                 let update = change::parse(&project, &changes)?;
                 show(&store.update_project(project.id, update).await?)?;
             }
