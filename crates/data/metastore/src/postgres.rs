@@ -37,7 +37,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_postgres::IsolationLevel;
 
 /// Large commits are made of many statements; all of them together may take this many times what one may.
-const COMMIT_STATEMENTS: u32 = 10;
+const COMMIT_STATEMENTS: u32 = 3;
 
 /// How the database is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
