@@ -37,6 +37,17 @@ pub fn python_only(root: &Path) -> anyhow::Result<PathBuf> {
     python(root, &cache)
 }
 
+/// A PostgreSQL server: the metastore's tests start one of their own.
+pub fn postgres() -> anyhow::Result<()> {
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let is_there = debian.map(|version| version.path().join("bin/initdb")).any(|program| program.exists());
+    if (is_there || run::exists("initdb")) && run::exists("openssl") {
+        return Ok(());
+    }
+    println!("installing postgresql");
+    apt(&["postgresql", "openssl"]).context("a PostgreSQL server is needed by the metastore's tests")
+}
+
 /// `$XDG_CACHE_HOME/tenrec`, else `~/.cache/tenrec`.
 fn cache() -> anyhow::Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);

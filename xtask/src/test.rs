@@ -101,6 +101,10 @@ fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<(usize, usize)> {
 
 /// The workspace's tests with nextest, or with cargo where it is not installed.
 fn unit(root: &Path) -> anyhow::Result<(usize, usize)> {
+    // Where it cannot be installed, the tests that miss it say so and fail; the others still run.
+    if let Err(fault) = install::postgres() {
+        println!("{fault:#}");
+    }
     let nextest =
         ["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail", "--no-tests", "pass"];
     let plain = ["test", "--workspace", "--all-targets", "--no-fail-fast"];

@@ -3,7 +3,7 @@
 use super::Options;
 use super::client::{self, Load, Prepared};
 use super::process::{Binaries, Running, Which};
-use super::report::{self, Note};
+use super::report::{self, Note, Sizes};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
@@ -165,8 +165,11 @@ fn throughput(
         p99_ms: outcome.latency.value_at_quantile(0.99) as f64 / 1000.0,
         idle_mb: idle,
         peak_mb: 0.0,
+        sizes: Sizes::default(),
     };
     if let Running::Ours(server) = running {
+        note.sizes.start_ms = server.started_in().as_secs_f64() * 1e3;
+        note.sizes.log_bytes = server.api().metric("tenrec_log_written_bytes_total")? / events as f64;
         let start = Instant::now();
         let repeats = measure.gzip && outcome.acked > requests.len() as u64;
         let wanted = if repeats { requests.len() as u64 * measure.batch } else { events };
@@ -175,6 +178,10 @@ fn throughput(
             std::thread::sleep(Duration::from_millis(250));
         }
         note.drain = (start.elapsed() < DRAIN).then(|| start.elapsed().as_secs_f64());
+        let committed =
+            |what| server.api().metric(&format!("tenrec_table_committed_{what}_total{{table=\"events\""));
+        let rows = committed("rows")?;
+        note.sizes.table_bytes = (rows > 0.0).then_some(committed("bytes")? / rows);
         note.landed_cpu_us = Some((running.cpu()? - before).whole * 1e6 / events as f64);
     }
     note.peak_mb = running.memory("VmHWM")?;

@@ -34,6 +34,19 @@ pub struct Note {
     pub idle_mb: f64,
     /// The highest.
     pub peak_mb: f64,
+    /// Only of ours.
+    pub sizes: Sizes,
+}
+
+/// What else was seen of a run of ours.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sizes {
+    /// From the start of the process on an empty folder until it was ready.
+    pub start_ms: f64,
+    /// Bytes of log per acked event.
+    pub log_bytes: f64,
+    /// Bytes of data files per committed row; absent when nothing was committed in time.
+    pub table_bytes: Option<f64>,
 }
 
 impl Note {
@@ -46,6 +59,8 @@ impl Note {
             "cpu_us_per_event": rounded(self.cpu_us), "events_per_s_per_core": (1e6 / self.ack_cpu_us).round(), "landed_cpu_us_per_event": self.landed_cpu_us.map(rounded),
             "drain_s": self.drain.map(rounded), "p50_ms": self.p50_ms, "p99_ms": self.p99_ms,
             "rss_idle_mb": rounded(self.idle_mb), "rss_peak_mb": rounded(self.peak_mb),
+            "start_ms": rounded(self.sizes.start_ms), "log_bytes_per_event": rounded(self.sizes.log_bytes),
+            "table_bytes_per_row": self.sizes.table_bytes.map(rounded),
             "goal_events_per_s_per_core": self.goal,
         })
     }

@@ -11,7 +11,8 @@ mod settings;
 mod table;
 
 use crate::words::{Command, Shared, Words};
-use std::path::Path;
+use metastore::Metastore;
+use std::sync::Arc;
 
 /// Runs what the words ask for.
 pub fn run(words: Words) -> anyhow::Result<()> {
@@ -33,13 +34,15 @@ fn wait_for<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 
-/// Opens the metastore of a data folder that exists; a running server may have it open too.
-async fn metastore(shared: &Shared) -> anyhow::Result<metastore::Sqlite> {
+/// Opens the metastore that the settings name, or that of a data folder that exists; a running server may have it open
+/// too.
+async fn metastore(shared: &Shared) -> anyhow::Result<Arc<dyn Metastore>> {
+    let url = crate::settings::resolve(shared.config.as_deref(), &[])?.settings.metastore.url;
     let path = server::metastore_path(&shared.data);
     anyhow::ensure!(
-        Path::new(&path).exists(),
+        !url.is_empty() || path.exists(),
         "there is no Tenrec data in {}: run `tenrec serve` first, or point --data at it",
         shared.data.display()
     );
-    Ok(metastore::Sqlite::open(&path)?)
+    Ok(metastore::open(&url, &path).await?)
 }

@@ -1,6 +1,7 @@
 //! Where settings come from: defaults, a file, the environment, flags. The only file that reads the environment.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use metastore::postgres::masked;
 use server::settings::Settings;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,6 +25,9 @@ const NOT_YET: [&str; 5] = [
     "HOGFLARE_FEATURE_FLAGS",
     "POSTHOG_SESSION_RECORDING_ENDPOINT",
 ];
+
+/// A secret in its middle only.
+const URL: &str = "metastore.url";
 
 const SECRETS: [&str; 2] = ["server.signing_secret", "bootstrap.personal_key"];
 
@@ -127,7 +131,14 @@ impl Layers {
     fn read_file(&mut self, path: &Path) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the settings file {}", path.display()))?;
-        let given: Table = text.parse().with_context(|| format!("{} is not valid TOML", path.display()))?;
+        // Not with the line itself, which the error would quote: it may hold a password.
+        let given: Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .map_or(1, |before| 1 + before.matches('\n').count());
+            anyhow!("{} is not valid TOML: line {line}: {}", path.display(), error.message())
+        })?;
         for key in keys(&given) {
             if let Some(value) = look_up(&given, &key) {
                 self.put(&key, value.clone(), &path.display().to_string());
@@ -182,8 +193,12 @@ impl Resolved {
             .iter()
             .map(|(key, origin)| {
                 let value = look_up(&self.table, key).map(ToString::to_string).unwrap_or_default();
-                let masked = SECRETS.contains(&key.as_str()) && value != "\"\"";
-                [key.clone(), if masked { "\"***\"".into() } else { value }, origin.clone()]
+                let shown = match key.as_str() {
+                    URL => Value::String(masked(&self.settings.metastore.url)).to_string(),
+                    secret if SECRETS.contains(&secret) && value != "\"\"" => "\"***\"".to_owned(),
+                    _ => value,
+                };
+                [key.clone(), shown, origin.clone()]
             })
             .collect()
     }
@@ -258,10 +273,27 @@ mod tests {
 
     #[test]
     fn secrets_are_masked() {
-        let all =
-            env(&[("POSTHOG_SIGNING_SECRET", "canary"), ("TENREC__BOOTSTRAP__PERSONAL_KEY", "phx_canary")]);
+        let all = env(&[
+            ("POSTHOG_SIGNING_SECRET", "canary"),
+            ("TENREC__BOOTSTRAP__PERSONAL_KEY", "phx_canary"),
+            ("TENREC__METASTORE__URL", "postgres://tenrec:canary@db/tenrec"),
+        ]);
         let resolved = resolve_from(None, all, &[]).expect("settings");
+        assert!(!format!("{:?}", resolved.settings.metastore).contains("canary"));
+        let url = resolved.lines().into_iter().find(|[key, ..]| key == URL).expect("listed");
+        assert_eq!(url[1], "\"postgres://tenrec:***@db/tenrec\"");
         assert!(!format!("{:?}", resolved.lines()).contains("canary"));
         assert_eq!(resolved.settings.server.signing_secret, "canary");
+
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("t.toml");
+        for text in ["\n[metastore]\nurl = \"postgres://u:canary", "[metastore]\nurl = [\"canary\"]"] {
+            std::fs::write(&path, text).expect("write");
+            let error = resolve_from(Some(&path), env(&[]), &[]).err().expect("a fault");
+            assert!(!format!("{error:#} {error:?}").contains("canary"), "{error:#}");
+        }
+        let wrong = env(&[("TENREC__METASTORE__URL", "mysql://u:canary@db/tenrec")]);
+        let error = resolve_from(None, wrong, &[]).err().expect("a fault").to_string();
+        assert!(error.contains("metastore.url") && !error.contains("canary"), "{error}");
     }
 }

@@ -27,12 +27,17 @@ fn catalog(data: &Path) -> PathBuf {
     data.join("catalog.db")
 }
 
-/// Refuses a folder that lost one of its files: opening it would make an empty one in its place and answer as if
+/// Whether a server has been here, whose metastore is at `url` or in the folder.
+pub fn has_data(data: &Path, url: &str) -> bool {
+    if url.is_empty() { metastore_path(data).exists() } else { catalog(data).exists() }
+}
+
+/// Refuses a folder that lost one of its files, unless the metastore is at `url` and not among them: opening it would make an empty one in its place and answer as if
 /// nothing had ever happened.
 ///
 /// # Errors
 /// Which file is missing, and what to do.
-pub fn check_whole(data: &Path) -> Result<(), String> {
+pub fn check_whole(data: &Path, url: &str) -> Result<(), String> {
     let (metastore, catalog) = (metastore_path(data), catalog(data));
     let missing = |file: &Path, holds: &str, rest: &Path| {
         format!(
@@ -42,7 +47,7 @@ pub fn check_whole(data: &Path) -> Result<(), String> {
             rest.display()
         )
     };
-    if !metastore.exists() && catalog.exists() {
+    if url.is_empty() && !metastore.exists() && catalog.exists() {
         return Err(missing(&metastore, "its projects, keys and persons", &catalog));
     }
     let tables = data.join("warehouse").join("tenrec");

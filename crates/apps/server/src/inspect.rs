@@ -38,9 +38,9 @@ pub async fn log(data: &Path, floor: u64) -> Result<String, Failure> {
 ///
 /// # Errors
 /// The first damaged or missing file.
-pub async fn tables(data: &Path) -> Result<String, Failure> {
+pub async fn tables(data: &Path, metastore_url: &str) -> Result<String, Failure> {
     let data = data.canonicalize()?;
-    folder::check_whole(&data)?;
+    folder::check_whole(&data, metastore_url)?;
     if !data.join("catalog.db").exists() {
         return Ok("not made yet".to_owned());
     }

@@ -30,7 +30,7 @@ pub mod signature;
 pub mod start;
 
 pub use bootstrap::FirstStart;
-pub use folder::metastore_path;
+pub use folder::{has_data, metastore_path};
 pub use running::Running;
 pub use settings::Settings;
 pub use start::start;

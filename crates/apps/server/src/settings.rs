@@ -17,6 +17,8 @@ pub struct Settings {
     pub ingest: Ingest,
     /// Looking after the tables.
     pub care: Care,
+    /// Projects, keys, persons.
+    pub metastore: Metastore,
     /// SQL.
     pub query: Query,
     /// Time.
@@ -131,6 +133,26 @@ pub struct Care {
     pub grace_seconds: u64,
     /// Age of files that nothing refers to.
     pub orphan_hours: u64,
+}
+
+/// `[metastore]`.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metastore {
+    /// `postgres://...`, or empty for the file in the data folder.
+    pub url: String,
+}
+
+impl Metastore {
+    fn problem(&self) -> Option<metastore::Error> {
+        if self.url.is_empty() { None } else { metastore::postgres::check(&self.url).err() }
+    }
+}
+
+impl std::fmt::Debug for Metastore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metastore").field("url", &metastore::postgres::masked(&self.url)).finish()
+    }
 }
 
 /// `[query]`.
@@ -251,6 +273,9 @@ impl Settings {
             ("ingest.commit_seconds", self.ingest.commit_seconds as usize),
         ] {
             check(value > 0, format!("{key}: must be greater than 0"));
+        }
+        if let Some(error) = self.metastore.problem() {
+            found.push(format!("metastore.url: {error}"));
         }
         if let Err(error) = self.of_log().check() {
             found.push(error.to_string());

@@ -14,7 +14,7 @@ use ingest::geo::Database;
 use ingest::seen::Window;
 use ingest::{Directory, Door, Pump, pump};
 use jiff::SignedDuration;
-use metastore::{Metastore, Sqlite};
+use metastore::Metastore;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,9 +34,9 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     std::fs::create_dir_all(data)
         .map_err(|error| format!("cannot make the data folder {}: {error}", data.display()))?;
     let data = data.canonicalize()?;
-    folder::check_whole(&data)?;
+    folder::check_whole(&data, &settings.metastore.url)?;
     let clock = Clock::from_setting(&settings.clock.fixed);
-    let metastore: Arc<dyn Metastore> = Arc::new(Sqlite::open(folder::metastore_path(&data))?);
+    let metastore = open_metastore(&settings, &data).await?;
     // The log holds the lock of the folder: nothing is written before it is ours. It must not start again at 0 when
     // it was lost, so it learns how far it had come.
     let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
@@ -114,8 +114,8 @@ pub struct Resting {
 /// As [`start`]; a running server holds the folder.
 pub async fn tables_at_rest(settings: &Settings, data: &Path) -> Result<Resting, Failure> {
     let data = data.canonicalize()?;
-    folder::check_whole(&data)?;
-    let metastore: Arc<dyn Metastore> = Arc::new(Sqlite::open(folder::metastore_path(&data))?);
+    folder::check_whole(&data, &settings.metastore.url)?;
+    let metastore = open_metastore(settings, &data).await?;
     let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
     let log: Arc<dyn EventLog> = Arc::new(Segments::open_at(&folder::log(&data), settings.of_log(), floor)?);
     let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
@@ -126,6 +126,13 @@ pub async fn tables_at_rest(settings: &Settings, data: &Path) -> Result<Resting,
     let (_stop, stopping) = watch::channel(true);
     pump.run(stopping).await?;
     Ok(Resting { warehouse, log })
+}
+
+/// The metastore that the settings name, for the one process that folds into it.
+async fn open_metastore(settings: &Settings, data: &Path) -> Result<Arc<dyn Metastore>, Failure> {
+    let metastore = metastore::open(&settings.metastore.url, &folder::metastore_path(data)).await?;
+    metastore.claim().await?;
+    Ok(metastore)
 }
 
 fn pump_settings(settings: &Settings, data: &Path) -> pump::Settings {

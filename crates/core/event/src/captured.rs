@@ -1,6 +1,6 @@
 //! An event after the door: checked, timed, named; what the pump folds.
 
-use crate::Warning;
+use crate::{Properties, Warning};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -23,7 +23,7 @@ pub struct CapturedEvent {
     /// Client address, if known.
     pub ip: Option<String>,
     /// Properties, with root `$set`, `$set_once` and `$unset` folded in and `token` removed.
-    pub properties: Map<String, Value>,
+    pub properties: Properties,
     /// Root `context`, JSON text.
     pub context: Option<String>,
     /// Unknown root fields as a JSON object; empty when there were none.
@@ -35,6 +35,8 @@ pub struct CapturedEvent {
     pub force_personless: bool,
     /// Sent with `historical_migration: true`.
     pub historical: bool,
+    /// A hash of what the sender wrote, times left out: the same for a copy that is sent again as it was.
+    pub content: u64,
     /// What was altered on the way in.
     pub warnings: Vec<Warning>,
 }

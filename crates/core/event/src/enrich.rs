@@ -3,9 +3,10 @@
 //! The order is [`fn@ip`], [`place`], [`geo`]. Looking an address up is the caller's work: it asks
 //! [`lookup_address`] which one, and hands in what it found.
 
-use crate::Place;
 use crate::name::property;
-use serde_json::{Map, Value};
+use crate::{Place, Properties};
+use serde_json::Value;
+use std::borrow::Cow;
 
 /// What stands for the loopback address, so that a developer sees a place (a public address in Sweden).
 const LOOPBACK_STAND_IN: &str = "89.160.20.129";
@@ -70,10 +71,10 @@ impl Geo {
 }
 
 /// Writes `$ip` unless the sender wrote one that is not empty.
-pub fn ip(properties: &mut Map<String, Value>, address: Option<&str>) {
+pub fn ip(properties: &mut Properties, address: Option<&str>) {
     let Some(address) = address else { return };
-    if !is_truthy(properties.get(property::IP)) {
-        properties.insert(property::IP.to_owned(), Value::from(address));
+    if !properties.is_truthy(property::IP) {
+        properties.insert(property::IP, address);
     }
 }
 
@@ -81,15 +82,15 @@ pub fn ip(properties: &mut Map<String, Value>, address: Option<&str>) {
 ///
 /// `own` is the address the edge saw. Where `$ip` says another one (a server sending for its users), only
 /// the request is described, so nothing is written; `$geoip_disable` keeps the place out, not the network.
-pub fn place(properties: &mut Map<String, Value>, place: &Place, own: Option<&str>) {
-    let ip = properties.get(property::IP).and_then(Value::as_str);
-    if ip.is_some() && ip != own {
+pub fn place(properties: &mut Properties, place: &Place, own: Option<&str>) {
+    let ip = properties.text_of(property::IP);
+    if ip.is_some() && ip.as_deref() != own {
         return;
     }
     let text = |value: &Option<String>| value.clone().map(Value::from);
     let mut add = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
-            properties.entry(key).or_insert(value);
+            properties.or_insert(key, value);
         }
     };
     add("cf_asn", place.asn.map(Value::from));
@@ -97,12 +98,12 @@ pub fn place(properties: &mut Map<String, Value>, place: &Place, own: Option<&st
     add("cf_colo", text(&place.colo));
     add("cf_metro_code", text(&place.metro_code));
     add("cf_ray", text(&place.ray));
-    if is_truthy(properties.get(property::GEOIP_DISABLE)) {
+    if properties.is_truthy(property::GEOIP_DISABLE) {
         return;
     }
     let mut add = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
-            properties.entry(key).or_insert(value);
+            properties.or_insert(key, value);
         }
     };
     add("$geoip_country_code", text(&place.country_code));
@@ -117,14 +118,15 @@ pub fn place(properties: &mut Map<String, Value>, place: &Place, own: Option<&st
 }
 
 /// The address to look up for this event; `None` when it has none or refuses.
-pub fn lookup_address(properties: &Map<String, Value>) -> Option<&str> {
-    if is_truthy(properties.get(property::GEOIP_DISABLE)) {
+pub fn lookup_address(properties: &Properties) -> Option<Cow<'_, str>> {
+    if properties.is_truthy(property::GEOIP_DISABLE) {
         return None;
     }
-    match properties.get(property::IP)?.as_str()? {
+    let address = properties.text_of(property::IP)?;
+    match &*address {
         "" => None,
-        "127.0.0.1" => Some(LOOPBACK_STAND_IN),
-        address => Some(address),
+        "127.0.0.1" => Some(LOOPBACK_STAND_IN.into()),
+        _ => Some(address),
     }
 }
 
@@ -135,35 +137,21 @@ pub fn lookup_address(properties: &Map<String, Value>) -> Option<&str> {
 ///
 /// # Compat
 /// PostHog `nodejs/src/cdp/templates/_transformations/geoip/geoip.template.ts`.
-pub fn geo(properties: &mut Map<String, Value>, geo: &Geo) {
+pub fn geo(properties: &mut Properties, geo: &Geo) {
     let fields = geo.fields();
-    let person = |key: &str, prefix: &str, properties: &mut Map<String, Value>| {
-        let slot = properties.entry(key).or_insert(Value::Null);
-        if !slot.is_object() {
-            *slot = Value::Object(Map::new());
+    let person = |key: &str, prefix: &str, properties: &mut Properties| {
+        let mut slot = properties.object(key).unwrap_or_default();
+        for (field, found) in &fields {
+            slot.insert(&format!("{prefix}{field}"), found.as_ref().unwrap_or(&Value::Null));
         }
-        if let Value::Object(map) = slot {
-            for (field, found) in &fields {
-                map.insert(format!("{prefix}{field}"), found.clone().unwrap_or(Value::Null));
-            }
-        }
+        properties.insert(key, &slot);
     };
     person(property::SET, "$geoip_", properties);
     person(property::SET_ONCE, "$initial_geoip_", properties);
     for (field, found) in fields {
         if let Some(found) = found {
-            properties.insert(format!("$geoip_{field}"), found);
+            properties.insert(&format!("$geoip_{field}"), found);
         }
-    }
-}
-
-/// JavaScript's truth, since that is how senders and PostHog mean these properties.
-fn is_truthy(value: Option<&Value>) -> bool {
-    match value {
-        None | Some(Value::Null | Value::Bool(false)) => false,
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
-        Some(Value::Bool(true) | Value::Array(_) | Value::Object(_)) => true,
     }
 }
 
@@ -172,8 +160,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn map(value: Value) -> Map<String, Value> {
-        value.as_object().cloned().unwrap()
+    fn map(value: Value) -> Properties {
+        serde_json::from_value(value).unwrap()
     }
 
     fn berlin() -> Place {
@@ -196,7 +184,7 @@ mod tests {
         ] {
             let mut properties = map(before);
             ip(&mut properties, Some("1.1.1.1"));
-            assert_eq!(Value::Object(properties), after);
+            assert_eq!(json!(properties), after);
         }
     }
 
@@ -204,18 +192,18 @@ mod tests {
     fn place_describes_only_its_own_request_and_replaces_nothing() {
         let mut properties = map(json!({"$ip": "1.1.1.1", "$geoip_city_name": "Paris"}));
         place(&mut properties, &berlin(), Some("1.1.1.1"));
-        assert_eq!(properties["$geoip_city_name"], "Paris");
-        assert_eq!(properties["$geoip_country_code"], "DE");
-        assert_eq!(properties["cf_asn"], 64500);
+        assert_eq!(properties.value("$geoip_city_name"), "Paris");
+        assert_eq!(properties.value("$geoip_country_code"), "DE");
+        assert_eq!(properties.value("cf_asn"), 64500);
 
         let mut other = map(json!({"$ip": "2.2.2.2"}));
         place(&mut other, &berlin(), Some("1.1.1.1"));
-        assert_eq!(Value::Object(other), json!({"$ip": "2.2.2.2"}));
+        assert_eq!(json!(other), json!({"$ip": "2.2.2.2"}));
 
         let mut refused = map(json!({"$ip": "1.1.1.1", "$geoip_disable": true}));
         place(&mut refused, &berlin(), Some("1.1.1.1"));
         assert!(!refused.contains_key("$geoip_country_code"));
-        assert_eq!(refused["cf_colo"], "TXL");
+        assert_eq!(refused.value("cf_colo"), "TXL");
     }
 
     #[test]
@@ -228,7 +216,7 @@ mod tests {
             (json!({"$ip": "1.1.1.1", "$geoip_disable": true}), None),
             (json!({"$ip": "1.1.1.1", "$geoip_disable": false}), Some("1.1.1.1")),
         ] {
-            assert_eq!(lookup_address(&map(properties)), expect);
+            assert_eq!(lookup_address(&map(properties)).as_deref(), expect);
         }
     }
 
@@ -237,13 +225,13 @@ mod tests {
         let mut properties = map(json!({"$set": {"a": 1, "$geoip_city_name": "Oslo"}}));
         let found = Geo { country_code: Some("NO".into()), ..Geo::default() };
         geo(&mut properties, &found);
-        assert_eq!(properties["$geoip_country_code"], "NO");
+        assert_eq!(properties.value("$geoip_country_code"), "NO");
         assert!(!properties.contains_key("$geoip_city_name"));
-        assert_eq!(properties["$set"]["a"], 1);
-        assert_eq!(properties["$set"]["$geoip_city_name"], Value::Null);
-        assert_eq!(properties["$set"]["$geoip_country_code"], "NO");
-        assert_eq!(properties["$set_once"]["$initial_geoip_country_code"], "NO");
-        assert_eq!(properties["$set_once"]["$initial_geoip_time_zone"], Value::Null);
-        assert_eq!(properties["$set_once"].as_object().unwrap().len(), 15);
+        assert_eq!(properties.value("$set")["a"], 1);
+        assert_eq!(properties.value("$set")["$geoip_city_name"], Value::Null);
+        assert_eq!(properties.value("$set")["$geoip_country_code"], "NO");
+        assert_eq!(properties.value("$set_once")["$initial_geoip_country_code"], "NO");
+        assert_eq!(properties.value("$set_once")["$initial_geoip_time_zone"], Value::Null);
+        assert_eq!(properties.value("$set_once").as_object().unwrap().len(), 15);
     }
 }

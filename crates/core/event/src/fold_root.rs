@@ -2,7 +2,8 @@
 
 use crate::distinct_id;
 use crate::name::property;
-use crate::{RawEvent, Route, Warning};
+use crate::peek::Peek;
+use crate::{Properties, RawEvent, Route, Warning};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -10,18 +11,19 @@ use std::collections::HashSet;
 
 /// The properties of an event, and the root fields that found no place there.
 pub(crate) struct Folded {
-    pub properties: Map<String, Value>,
+    pub properties: Properties,
     pub extra: Map<String, Value>,
 }
 
 /// Merges root `$set`, `$set_once` and `$unset` into the properties, where the root wins; removes `token`;
 /// on the routes of Hogflare's bodies also folds `alias`, `group_type` and `group_key`.
-pub(crate) fn fold(raw: &RawEvent<'_>, route: Route, warnings: &mut Vec<Warning>) -> Folded {
-    let mut properties = match raw.properties {
-        Some(properties) => object(properties, warnings).unwrap_or_default(),
-        None => Map::new(),
-    };
-    properties.shift_remove("token");
+pub(crate) fn fold(
+    raw: &RawEvent<'_>,
+    mut properties: Properties,
+    route: Route,
+    warnings: &mut Vec<Warning>,
+) -> Folded {
+    properties.remove("token");
     let mut extra = Map::new();
     for (key, value) in &raw.extra {
         extra.insert(key.clone().into_owned(), lenient(key, value, warnings));
@@ -51,49 +53,51 @@ pub(crate) fn group_distinct_id(raw: &RawEvent<'_>) -> Option<String> {
     Some(id[..end].replace('\0', "\u{fffd}"))
 }
 
+/// Reads the properties of an event, and what [`Peek`] finds in them on the way.
+pub(crate) fn read<'a>(raw: &RawEvent<'a>, warnings: &mut Vec<Warning>) -> (Properties, Peek<'a>) {
+    let mut peek = Peek::default();
+    let unreadable = |key: &str| warnings.push(unreadable(key));
+    let look = |name, value| peek.look(name, value);
+    match raw.properties.and_then(|raw| Properties::read_and_look(raw, unreadable, look)) {
+        Some(properties) => (properties, peek),
+        None => (Properties::new(), Peek::of(raw.properties)),
+    }
+}
+
 /// Reads an object; a value in it that JSON allows but no value holds (1e999) is kept as its text.
-fn object(raw: &RawValue, warnings: &mut Vec<Warning>) -> Option<Map<String, Value>> {
-    if let Ok(map) = serde_json::from_str(raw.get()) {
-        return Some(map);
-    }
-    let fields: crate::peek::Fields<'_> = serde_json::from_str(raw.get()).ok()?;
-    let mut map = Map::new();
-    for (key, value) in fields.0 {
-        let value = lenient(&key, value, warnings);
-        map.insert(key.into_owned(), value);
-    }
-    Some(map)
+fn object(raw: &RawValue, warnings: &mut Vec<Warning>) -> Option<Properties> {
+    Properties::read(raw, |key| warnings.push(unreadable(key)))
+}
+
+fn unreadable(key: &str) -> Warning {
+    Warning::new("unreadable_property").with("property", key)
 }
 
 fn lenient(key: &str, raw: &RawValue, warnings: &mut Vec<Warning>) -> Value {
     serde_json::from_str(raw.get()).unwrap_or_else(|_| {
-        warnings.push(Warning::new("unreadable_property").with("property", key));
+        warnings.push(unreadable(key));
         Value::String(raw.get().to_owned())
     })
 }
 
-fn merge(
-    properties: &mut Map<String, Value>,
-    key: &str,
-    root: Option<&RawValue>,
-    warnings: &mut Vec<Warning>,
-) {
+fn merge(properties: &mut Properties, key: &str, root: Option<&RawValue>, warnings: &mut Vec<Warning>) {
     let Some(root) = root else { return };
     let Some(root) = object(root, warnings) else {
         warnings.push(Warning::new("invalid_person_properties").with("property", key));
         return;
     };
-    match properties.get_mut(key) {
-        Some(Value::Object(inner)) => inner.extend(root),
-        _ => {
-            properties.insert(key.to_owned(), Value::Object(root));
+    match properties.object(key) {
+        Some(mut inner) => {
+            inner.extend(&root);
+            properties.insert(key, &inner);
         }
+        None => properties.insert(key, &root),
     }
 }
 
 /// Joins both lists of names to remove, each once; a single list is kept as it was written.
-fn join_unset(properties: &mut Map<String, Value>, root: Value) {
-    let joined = match properties.shift_remove(property::UNSET) {
+fn join_unset(properties: &mut Properties, root: Value) {
+    let joined = match properties.take(property::UNSET) {
         None | Some(Value::Null) => root,
         Some(inner) => {
             let mut seen = HashSet::new();
@@ -101,7 +105,7 @@ fn join_unset(properties: &mut Map<String, Value>, root: Value) {
             Value::Array(both.filter(|name| seen.insert(name.clone())).collect())
         }
     };
-    properties.insert(property::UNSET.to_owned(), joined);
+    properties.insert(property::UNSET, joined);
 }
 
 fn unset_names(value: Value) -> Vec<Value> {
@@ -113,14 +117,14 @@ fn unset_names(value: Value) -> Vec<Value> {
     }
 }
 
-fn fold_alias(properties: &mut Map<String, Value>, extra: &mut Map<String, Value>) {
+fn fold_alias(properties: &mut Properties, extra: &mut Map<String, Value>) {
     if let Some(alias) = extra.shift_remove("alias") {
-        properties.entry(property::ALIAS).or_insert(alias);
+        properties.or_insert(property::ALIAS, alias);
     }
 }
 
 /// A body `{group_type, group_key, properties}`: the properties are those of the group.
-fn fold_group(properties: &mut Map<String, Value>, extra: &mut Map<String, Value>) {
+fn fold_group(properties: &mut Properties, extra: &mut Map<String, Value>) {
     let group_type = extra.shift_remove("group_type");
     let group_key = extra.shift_remove("group_key");
     if group_type.is_none() && group_key.is_none() {
@@ -128,11 +132,11 @@ fn fold_group(properties: &mut Map<String, Value>, extra: &mut Map<String, Value
     }
     if !properties.contains_key(property::GROUP_SET) && !properties.contains_key(property::GROUP_TYPE) {
         let set = std::mem::take(properties);
-        properties.insert(property::GROUP_SET.to_owned(), Value::Object(set));
+        properties.insert(property::GROUP_SET, &set);
     }
     for (key, value) in [(property::GROUP_TYPE, group_type), (property::GROUP_KEY, group_key)] {
         if let Some(value) = value {
-            properties.entry(key).or_insert(value);
+            properties.or_insert(key, value);
         }
     }
 }

@@ -69,10 +69,18 @@ pub fn is_discarded(raw: &RawEvent<'_>) -> bool {
 /// # Errors
 /// The rejection that a v0 client must be told; in v0 it refuses the whole request.
 pub fn head<'a>(raw: &RawEvent<'a>, received: &Received, context: Context) -> Result<Head<'a>, Rejection> {
+    head_of(raw, &Peek::of(raw.properties), received, context)
+}
+
+fn head_of<'a>(
+    raw: &RawEvent<'a>,
+    peek: &Peek<'a>,
+    received: &Received,
+    context: Context,
+) -> Result<Head<'a>, Rejection> {
     let mut warnings = Vec::new();
     let event = event_name(raw, received.route, &mut warnings)?;
-    let peek = Peek::of(raw.properties);
-    let distinct_id = distinct_id_of(raw, &peek, received.route, &mut warnings)?;
+    let distinct_id = distinct_id_of(raw, peek, received.route, &mut warnings)?;
     let cookieless = match peek.cookieless_mode.map(RawValue::get) {
         None | Some("false") => false,
         Some("true") => true,
@@ -117,8 +125,11 @@ pub fn capture(
     received: &Received,
     context: Context,
 ) -> Result<CapturedEvent, Rejection> {
-    let mut head = head(raw, received, context)?;
-    let folded = fold_root::fold(raw, received.route, &mut head.warnings);
+    let mut unreadable = Vec::new();
+    let (properties, peek) = fold_root::read(raw, &mut unreadable);
+    let mut head = head_of(raw, &peek, received, context)?;
+    head.warnings.append(&mut unreadable);
+    let folded = fold_root::fold(raw, properties, received.route, &mut head.warnings);
     let ip = if head.internal { Some("127.0.0.1".to_owned()) } else { received.ip.clone() };
     Ok(CapturedEvent {
         uuid: head.uuid,
@@ -134,6 +145,7 @@ pub fn capture(
         api_key: received.token.clone(),
         force_personless: head.force_personless,
         historical: context.historical,
+        content: raw.content(),
         warnings: head.warnings,
     })
 }
@@ -271,7 +283,7 @@ mod tests {
         let event = fold(properties, event, Route::Events);
         let expect =
             json!({"$set": {"a": 1, "b": 2}, "$set_once": {"c": 3}, "$unset": ["z", "x", "y"], "k": "1e999"});
-        assert_eq!(Value::Object(event.properties), expect);
+        assert_eq!(json!(event.properties), expect);
         assert_eq!(
             event.warnings.iter().map(|warning| &*warning.kind).collect::<Vec<_>>(),
             ["unreadable_property"]
@@ -289,14 +301,27 @@ mod tests {
         let group = fold(r#"{"plan":"pro"}"#, root(), Route::Groups);
         assert_eq!((&*group.event, &*group.distinct_id), ("$groupidentify", "$company_acme"));
         let expect = json!({"$group_set": {"plan": "pro"}, "$group_type": "company", "$group_key": "acme"});
-        assert_eq!(group.properties, map(expect));
+        assert_eq!(group.properties.to_map(), map(expect));
         assert!(group.extra.is_empty());
         let plain = RawEvent { event: Some("x".into()), ..root() };
         let plain = fold(r#"{"distinct_id":"a","plan":"pro"}"#, plain, Route::Events);
         assert_eq!(plain.extra, map(json!({"group_type": "company", "group_key": "acme"})));
         let alias = RawEvent { extra: vec![("alias".into(), &*key)], ..RawEvent::default() };
         let alias = fold(r#"{"distinct_id":"a"}"#, alias, Route::Alias);
-        assert_eq!((&*alias.event, &alias.properties["alias"]), ("$create_alias", &json!("acme")));
+        assert_eq!((&*alias.event, alias.properties.value("alias")), ("$create_alias", json!("acme")));
+    }
+
+    #[test]
+    fn a_copy_sent_again_has_the_same_content_and_a_changed_one_another() {
+        let (id, early, late, set) = (raw("\"a\""), raw("1"), raw("2"), raw(r#"{"k":1}"#));
+        let content = |properties: &str, timestamp, set| {
+            let event = RawEvent { event: Some("x".into()), distinct_id: Some(&id), ..RawEvent::default() };
+            fold(properties, RawEvent { timestamp: Some(timestamp), set, ..event }, Route::Events).content
+        };
+        let first = content(r#"{"a":1}"#, &early, Some(&*set));
+        assert_eq!(first, content(r#"{"a":1}"#, &late, Some(&*set)));
+        assert_ne!(first, content(r#"{"a":2}"#, &early, Some(&*set)));
+        assert_ne!(first, content(r#"{"a":1}"#, &early, None));
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! The few properties the door must know, read without building the others.
 
 use crate::{distinct_id, scan};
-use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::fmt;
 
 /// What the door reads from `properties`. A key that occurs twice counts as its last occurrence.
 #[derive(Clone, Debug, Default)]
@@ -35,18 +33,22 @@ impl<'a> Peek<'a> {
         let mut at = scan::skip_space(json, 1);
         while json.get(at) == Some(&b'"') {
             let key_end = scan::string_end(json, at + 1);
-            let Some(key) = json.get(at + 1..key_end) else { break };
+            let Some(name) = text.get(at..=key_end) else { break };
             let value = scan::skip_space(json, scan::skip_space(json, key_end + 1) + 1);
             let end = scan::value_end(json, value);
-            if is_wanted(key) {
-                peek.take(&text[at..=key_end], &text[value..end]);
-            }
+            peek.look(name, &text[value..end]);
             at = scan::skip_space(json, scan::skip_space(json, end) + 1);
         }
         peek
     }
 
-    /// Keeps one field, given as the JSON of its name and of its value.
+    /// Looks at one field, given as the JSON of its name and of its value.
+    pub(crate) fn look(&mut self, name: &str, value: &'a str) {
+        if is_wanted(&name.as_bytes()[1..name.len() - 1]) {
+            self.take(name, value);
+        }
+    }
+
     fn take(&mut self, name: &str, value: &'a str) {
         let Ok(Some(name)) = serde_json::from_str::<&RawValue>(name).map(distinct_id::text) else { return };
         let Ok(value) = serde_json::from_str::<&'a RawValue>(value) else { return };
@@ -66,29 +68,6 @@ fn is_wanted(key: &[u8]) -> bool {
     match key {
         b"distinct_id" | b"token" | b"$ignore_sent_at" | b"$cookieless_mode" | b"capture_internal" => true,
         key => key.contains(&b'\\'),
-    }
-}
-
-/// Every field of an object as text, in order, repeated keys included.
-pub(crate) struct Fields<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> de::Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Fields<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    fields.push((Cow::Owned(key), value));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        reader.deserialize_map(All)
     }
 }
 

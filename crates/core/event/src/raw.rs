@@ -35,3 +35,18 @@ pub struct RawEvent<'a> {
     /// Every other root field, in order: kept in the `extra` column.
     pub extra: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
+
+impl RawEvent<'_> {
+    /// A hash of what the event says. Times are left out: an SDK that sends an event again may write when it does so.
+    pub fn content(&self) -> u64 {
+        let values = [self.properties, self.set, self.set_once, self.unset, self.context];
+        let values = values.into_iter().map(|value| value.map_or("", RawValue::get));
+        let extra = self.extra.iter().flat_map(|(name, value)| [&**name, value.get()]);
+        hash(values.chain(extra))
+    }
+}
+
+/// A hash of texts and of where each ends.
+pub fn hash<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
+    texts.fold(0, |seed, text| xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), seed))
+}

@@ -18,7 +18,7 @@ pub fn string_end(json: &[u8], mut at: usize) -> usize {
 }
 
 /// Position of the next quote or backslash.
-fn special(json: &[u8], mut at: usize) -> Option<usize> {
+pub(crate) fn special(json: &[u8], mut at: usize) -> Option<usize> {
     while let Some(word) = json.get(at..at + 8).and_then(|bytes| bytes.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*word);
         let hits = zeros(word ^ spread(QUOTE)) | zeros(word ^ spread(BACKSLASH));

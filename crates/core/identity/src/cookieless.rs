@@ -14,8 +14,8 @@ use event::{CapturedEvent, ProjectId, Warning};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 use siphasher::sip128::{Hasher128, SipHasher24};
+use std::borrow::Cow;
 use std::hash::Hasher;
 use uuid::Builder;
 
@@ -41,7 +41,7 @@ pub struct Day {
 
 /// Whether an event has to be given an id by [`rewrite`] before it is folded.
 pub fn applies(event: &CapturedEvent) -> bool {
-    event.distinct_id == SENTINEL && js::truthy(event.properties.get(property::COOKIELESS_MODE))
+    event.distinct_id == SENTINEL && event.properties.is_truthy(property::COOKIELESS_MODE)
 }
 
 /// The calendar day of an event. `home` is the project's time zone, for events that do not say a known one.
@@ -49,8 +49,8 @@ pub fn applies(event: &CapturedEvent) -> bool {
 /// # Errors
 /// A day that is so far from the time of arrival that it has no salt any more, or none yet.
 pub fn day_of(event: &CapturedEvent, home: &str) -> Result<Day, Refused> {
-    let sent = event.properties.get("$timezone").and_then(Value::as_str);
-    let zone = [sent.unwrap_or_default(), home].into_iter().find_map(|name| TimeZone::get(name).ok());
+    let sent = event.properties.text_of("$timezone").unwrap_or_default();
+    let zone = [&*sent, home].into_iter().find_map(|name| TimeZone::get(name).ok());
     let zone = zone.unwrap_or(TimeZone::UTC);
     let date = event.timestamp.to_zoned(zone.clone()).date();
     let refused = || refuse(event, Drop::CookielessTimestampOutOfRange);
@@ -81,15 +81,16 @@ pub fn rewrite(
     if validate::is_merge(&event.event) {
         return Err(refuse(event, Drop::CookielessUnsupportedEvent));
     }
-    let field = |key: &str| event.properties.get(key).filter(|v| js::truthy(Some(v))).and_then(Value::as_str);
+    let field = |key: &str| event.properties.text_of(key).filter(|text| !text.is_empty());
     let agent = field("$raw_user_agent").ok_or_else(|| refuse(event, Drop::CookielessMissingUserAgent))?;
-    let ip = field(property::IP).or(event.ip.as_deref()).filter(|ip| !ip.is_empty());
+    let ip = field(property::IP).or(event.ip.as_deref().map(Cow::Borrowed)).filter(|ip| !ip.is_empty());
     let ip = ip.ok_or_else(|| refuse(event, Drop::CookielessMissingIp))?;
     let host = field("$host").ok_or_else(|| refuse(event, Drop::CookielessMissingHost))?;
-    let extra = js::cut(field("$cookieless_extra").unwrap_or_default(), 100);
+    let extra = field("$cookieless_extra").unwrap_or_default();
+    let extra = js::cut(&extra, 100);
     let mut hasher = SipHasher24::new_with_key(salt);
     // No identify happens without state: the count of them is always 0.
-    hasher.write(format!("{project}-{ip}-{}-{agent}-0-{extra}", root_domain(host)).as_bytes());
+    hasher.write(format!("{project}-{ip}-{}-{agent}-0-{extra}", root_domain(&host)).as_bytes());
     let hash = hasher.finish128().as_bytes();
 
     let id = format!("cookieless_{}", STANDARD_NO_PAD.encode(hash));
@@ -100,15 +101,16 @@ pub fn rewrite(
 
     event.ip = None;
     for key in [property::IP, "$raw_user_agent", "$cookieless_extra"] {
-        event.properties.shift_remove(key);
+        event.properties.remove(key);
     }
     for (map, key) in [(property::SET, "$raw_user_agent"), (property::SET_ONCE, "$initial_raw_user_agent")] {
-        if let Some(Value::Object(map)) = event.properties.get_mut(map) {
-            map.shift_remove(key);
+        if let Some(mut inner) = event.properties.object(map) {
+            inner.remove(key);
+            event.properties.insert(map, &inner);
         }
     }
-    event.properties.insert(property::SESSION_ID.to_owned(), Value::String(session));
-    event.properties.insert("$device_id".to_owned(), Value::String(id.clone()));
+    event.properties.insert(property::SESSION_ID, session.as_str());
+    event.properties.insert("$device_id", id.as_str());
     event.distinct_id = id;
     Ok(())
 }
@@ -175,17 +177,20 @@ mod tests {
             assert!(!event.properties.contains_key(key), "{key}");
         }
         let session =
-            Uuid::parse_str(event.properties["$session_id"].as_str().expect("text")).expect("a uuid");
+            Uuid::parse_str(&event.properties.text_of("$session_id").expect("text")).expect("a uuid");
         assert_eq!(session.get_version_num(), 7);
         let started = session.get_timestamp().expect("a time").to_unix().0;
         assert_eq!(i64::try_from(started), Ok(minute(-60).as_second()), "midnight in Paris");
-        assert_eq!(json!([event.properties["$set"], event.properties["$set_once"]]), json!([{"k": 1}, {}]));
+        assert_eq!(
+            json!([event.properties.get("$set"), event.properties.get("$set_once")]),
+            json!([{"k": 1}, {}])
+        );
         assert_eq!(rewritten(visit(60), 1).distinct_id, event.distinct_id);
         assert_ne!(rewritten(visit(0), 2).distinct_id, event.distinct_id);
         let mut elsewhere = visit(0);
-        elsewhere.properties["$host"] = json!("B.x.io:8080");
+        elsewhere.properties.insert("$host", "B.x.io:8080");
         assert_eq!(rewritten(elsewhere.clone(), 1).distinct_id, event.distinct_id);
-        elsewhere.properties["$ip"] = json!("1.2.3.5");
+        elsewhere.properties.insert("$ip", "1.2.3.5");
         assert_ne!(rewritten(elsewhere, 1).distinct_id, event.distinct_id);
     }
 
@@ -193,7 +198,7 @@ mod tests {
     fn the_day_is_the_visitors() {
         let mut event = visit(23 * 60 + 30);
         assert_eq!(day_of(&event, "UTC").expect("a day").date.to_string(), "2026-01-02");
-        event.properties["$timezone"] = json!("nowhere");
+        event.properties.insert("$timezone", "nowhere");
         assert_eq!(day_of(&event, "UTC").expect("a day").date.to_string(), "2026-01-01");
         assert_eq!(day_of(&event, "Asia/Tokyo").expect("a day").date.to_string(), "2026-01-02");
         assert_eq!(day_of(&event, "elsewhere").expect("a day").date.to_string(), "2026-01-01");
@@ -203,7 +208,7 @@ mod tests {
     fn days_without_a_salt_are_refused() {
         for (hours, fits) in [(0, true), (72, true), (107, true), (108, false), (-10, true), (-24, false)] {
             let mut event = visit(0);
-            event.properties["$timezone"] = json!("UTC");
+            event.properties.insert("$timezone", "UTC");
             event.received_at = minute(hours * 60);
             assert_eq!(day_of(&event, "UTC").is_ok(), fits, "{hours} hours later");
         }
@@ -217,7 +222,7 @@ mod tests {
             ("$host", "cookieless_missing_host"),
         ] {
             let mut event = visit(0);
-            event.properties.shift_remove(key);
+            event.properties.remove(key);
             let day = day_of(&event, "UTC").expect("a day");
             let (drop, warning) = rewrite(&mut event, ProjectId(1), day, &[1; 16]).expect_err("refused");
             assert_eq!((drop.tag(), warning.kind.as_str()), (tag, tag));

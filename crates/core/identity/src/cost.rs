@@ -5,7 +5,10 @@
 
 use crate::js;
 use crate::rules::ModelPrice;
-use serde_json::{Map, Number, Value};
+use event::json::ToJson;
+use event::{Json, Properties};
+use serde_json::Number;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 const INPUT: &str = "$ai_input_cost_usd";
@@ -15,27 +18,26 @@ const WEB_SEARCH: &str = "$ai_web_search_cost_usd";
 const TOTAL: &str = "$ai_total_cost_usd";
 
 /// Adds costs to a generation or embedding, and lifts the model's parameters of any AI event.
-pub fn apply(event: &str, properties: &mut Map<String, Value>, list: &HashMap<String, ModelPrice>) {
+pub fn apply(event: &str, properties: &mut Properties, list: &HashMap<String, ModelPrice>) {
     lift_parameters(properties);
     if event == "$ai_generation" || event == "$ai_embedding" {
         price(properties, list);
-        properties.shift_remove("$ai_usage");
+        properties.remove("$ai_usage");
     }
 }
 
-fn lift_parameters(properties: &mut Map<String, Value>) {
+fn lift_parameters(properties: &mut Properties) {
+    let Some(parameters) = properties.object("$ai_model_parameters") else { return };
     for (from, to) in
         [("temperature", "$ai_temperature"), ("stream", "$ai_stream"), ("max_tokens", "$ai_max_tokens")]
     {
-        let value =
-            properties.get("$ai_model_parameters").and_then(|parameters| parameters.get(from)).cloned();
-        if let Some(value) = value.filter(|value| !value.is_null()) {
+        if let Some(value) = parameters.get(from).filter(|value| !value.is_null()) {
             add(properties, to, value);
         }
     }
 }
 
-fn price(properties: &mut Map<String, Value>, list: &HashMap<String, ModelPrice>) {
+fn price(properties: &mut Properties, list: &HashMap<String, ModelPrice>) {
     if let (Some(input), Some(output)) = (number(properties, INPUT), number(properties, OUTPUT)) {
         let rest = number(properties, REQUEST).unwrap_or(0.0) + number(properties, WEB_SEARCH).unwrap_or(0.0);
         add_number(properties, TOTAL, input + output + rest);
@@ -46,16 +48,16 @@ fn price(properties: &mut Map<String, Value>, list: &HashMap<String, ModelPrice>
         describe(properties, "custom", "custom", "custom");
         return;
     }
-    let Some(model) = properties.get("$ai_model").and_then(Value::as_str).map(str::to_owned) else { return };
-    let provider = properties.get("$ai_provider").map(js::text).unwrap_or_default();
-    let listed = list.get(&format!("{provider}/{model}")).or_else(|| list.get(&model));
+    let Some(model) = properties.text_of("$ai_model").map(Cow::into_owned) else { return };
+    let provider = properties.get("$ai_provider").map(js::text_of).unwrap_or_default();
+    let listed = list.get(&format!("{provider}/{model}")).or_else(|| list.get(model.as_str()));
     if let Some(price) = listed {
         charge(properties, price);
         describe(properties, &model, "manual", &price.provider);
     }
 }
 
-fn sent_price(properties: &Map<String, Value>) -> Option<ModelPrice> {
+fn sent_price(properties: &Properties) -> Option<ModelPrice> {
     Some(ModelPrice {
         provider: String::new(),
         input: number(properties, "$ai_input_token_price")?,
@@ -68,12 +70,12 @@ fn sent_price(properties: &Map<String, Value>) -> Option<ModelPrice> {
 }
 
 /// Adds the costs of the tokens, requests and searches an event counts.
-fn charge(properties: &mut Map<String, Value>, price: &ModelPrice) {
+fn charge(properties: &mut Properties, price: &ModelPrice) {
     let count = |key: &str| number(properties, key).unwrap_or(0.0);
     let (read, written) = (count("$ai_cache_read_input_tokens"), count("$ai_cache_creation_input_tokens"));
     let mut plain = count("$ai_input_tokens");
     // Anthropic counts cached tokens beside the input tokens, everyone else among them.
-    let provider = properties.get("$ai_provider").map(js::text).unwrap_or_default();
+    let provider = properties.get("$ai_provider").map(js::text_of).unwrap_or_default();
     if !provider.eq_ignore_ascii_case("anthropic") {
         plain = (plain - read - written).max(0.0);
     }
@@ -95,51 +97,45 @@ fn charge(properties: &mut Map<String, Value>, price: &ModelPrice) {
     add_number(properties, TOTAL, total);
 }
 
-fn describe(properties: &mut Map<String, Value>, model: &str, source: &str, provider: &str) {
-    add(properties, "$ai_model_cost_used", Value::from(model));
-    add(properties, "$ai_cost_model_source", Value::from(source));
-    add(properties, "$ai_cost_model_provider", Value::from(provider));
+fn describe(properties: &mut Properties, model: &str, source: &str, provider: &str) {
+    add(properties, "$ai_model_cost_used", model);
+    add(properties, "$ai_cost_model_source", source);
+    add(properties, "$ai_cost_model_provider", provider);
 }
 
 /// A number, also when it was sent as text.
-fn number(properties: &Map<String, Value>, key: &str) -> Option<f64> {
-    match properties.get(key)? {
-        Value::Number(n) => n.as_f64(),
-        Value::String(text) => text.trim().parse().ok().filter(|n: &f64| n.is_finite()),
-        _ => None,
-    }
+fn number(properties: &Properties, key: &str) -> Option<f64> {
+    let value = properties.get(key)?;
+    let written = || value.as_str()?.trim().parse().ok().filter(|n: &f64| n.is_finite());
+    value.as_f64().or_else(written)
 }
 
-fn add_number(properties: &mut Map<String, Value>, key: &str, value: f64) {
+fn add_number(properties: &mut Properties, key: &str, value: f64) {
     if let Some(number) = Number::from_f64(value) {
-        add(properties, key, Value::Number(number));
+        add(properties, key, number);
     }
 }
 
-fn add(properties: &mut Map<String, Value>, key: &str, value: Value) {
-    match properties.get_mut(key) {
-        Some(old) if !old.is_null() => {}
-        Some(old) => *old = value,
-        None => {
-            properties.insert(key.to_owned(), value);
-        }
+fn add(properties: &mut Properties, key: &str, value: impl ToJson) {
+    if properties.get(key).is_none_or(Json::is_null) {
+        properties.insert(key, value);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[track_caller]
-    fn costs(properties: Value, list: &HashMap<String, ModelPrice>) -> Map<String, Value> {
-        let Value::Object(mut properties) = properties else { panic!("an object") };
+    fn costs(properties: Value, list: &HashMap<String, ModelPrice>) -> Properties {
+        let mut properties = serde_json::from_value(properties).expect("an object");
         apply("$ai_generation", &mut properties, list);
         properties
     }
 
     #[track_caller]
-    fn close(properties: &Map<String, Value>, key: &str, expected: f64) {
+    fn close(properties: &Properties, key: &str, expected: f64) {
         let value = number(properties, key).expect(key);
         assert!((value - expected).abs() < 1e-12, "{key} is {value}, not {expected}");
     }
@@ -154,19 +150,19 @@ mod tests {
         close(&p, INPUT, 0.001);
         close(&p, OUTPUT, 0.001);
         close(&p, TOTAL, 0.002);
-        assert_eq!(p["$ai_cost_model_source"], "custom");
+        assert_eq!(p.value("$ai_cost_model_source"), "custom");
     }
 
     #[test]
     fn costs_sent_along_only_get_a_total() {
         let p = costs(json!({INPUT: 1, OUTPUT: 2}), &HashMap::new());
-        assert_eq!(p, *json!({INPUT: 1, OUTPUT: 2, TOTAL: 3.0}).as_object().expect("object"));
+        assert_eq!(json!(p), json!({INPUT: 1, OUTPUT: 2, TOTAL: 3.0}));
     }
 
     #[test]
     fn an_unknown_model_costs_nothing() {
         let p = costs(json!({"$ai_model": "m", "$ai_input_tokens": 5}), &HashMap::new());
-        assert_eq!(p, *json!({"$ai_model": "m", "$ai_input_tokens": 5}).as_object().expect("object"));
+        assert_eq!(json!(p), json!({"$ai_model": "m", "$ai_input_tokens": 5}));
     }
 
     #[test]
@@ -182,7 +178,7 @@ mod tests {
             "$ai_cache_read_input_tokens": 1, "$ai_model_parameters": {"temperature": 0.5}, "$ai_usage": {}});
         let p = costs(sent, &list);
         close(&p, INPUT, 8.1);
-        assert_eq!((&p["$ai_temperature"], &p["$ai_model_cost_used"]), (&json!(0.5), &json!("m")));
+        assert_eq!((p.value("$ai_temperature"), p.value("$ai_model_cost_used")), (json!(0.5), json!("m")));
         assert!(!p.contains_key("$ai_usage"));
     }
 }

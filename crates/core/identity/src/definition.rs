@@ -1,5 +1,6 @@
 //! Which events and properties a project has ever seen, and of what type.
 
+mod outline;
 mod seen;
 mod value;
 
@@ -9,9 +10,10 @@ pub use value::{PropertyType, detect};
 use crate::group;
 use crate::row::EventRow;
 use crate::validate;
+use event::Json;
 use event::name::{event as name, property};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use outline::Outline;
 use std::borrow::Cow;
 
 /// Bytes of a name that is remembered; longer ones are left out.
@@ -87,23 +89,18 @@ pub fn observe(row: &EventRow, group: Option<u8>) -> Definitions {
 /// One thing an event shows.
 enum Sight<'a> {
     EventProperty(Cow<'a, str>),
-    Property(Owner, Cow<'a, str>, &'a Value),
+    Property(Owner, Cow<'a, str>, Json<'a>),
 }
 
 /// The name an event is defined under, unless it is one that is not defined.
-fn defined_name(row: &EventRow) -> Option<Cow<'_, str>> {
+fn defined_name<'a>(row: &'a EventRow, outline: &Outline) -> Option<Cow<'a, str>> {
     let fits = row.event != "$$plugin_metrics" && row.event.len() <= NAME_BYTES;
-    (fits && count(row) <= DEFINITIONS_PER_EVENT).then(|| validate::without_nul(&row.event))
-}
-
-fn count(row: &EventRow) -> usize {
-    let inner = |key: &str| row.properties.get(key).and_then(Value::as_object).map_or(0, Map::len);
-    1 + 2 * row.properties.len() + inner(property::SET) + inner(property::SET_ONCE)
+    (fits && outline.definitions <= DEFINITIONS_PER_EVENT).then(|| validate::without_nul(&row.event))
 }
 
 /// Calls `with` for every property an event shows.
 fn visit<'a>(row: &'a EventRow, group: Option<u8>, mut with: impl FnMut(Sight<'a>)) {
-    let object = |key: &str| row.properties.get(key).and_then(Value::as_object).into_iter().flatten();
+    let object = |key: &str| row.properties.get(key).map(Json::fields).into_iter().flatten();
     let fits = |key: &str| key.len() <= NAME_BYTES;
     if row.event == name::GROUP_IDENTIFY {
         let Some(index) = group else { return };

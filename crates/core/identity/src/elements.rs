@@ -4,6 +4,7 @@
 //! by `;`, innermost first.
 
 use crate::js;
+use event::Properties;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -11,16 +12,16 @@ use std::cmp::Ordering;
 /// Takes `$elements` and `$elements_chain` out of the properties and gives the chain.
 ///
 /// A chain that was sent is kept as it is. Elements that are not what they should be give an empty chain.
-pub fn take_chain(properties: &mut Map<String, Value>) -> String {
-    let chain = properties.shift_remove("$elements_chain");
-    let elements = properties.shift_remove("$elements");
+pub fn take_chain(properties: &mut Properties) -> String {
+    let chain = properties.take("$elements_chain");
     if let Some(chain) = chain.filter(|chain| js::truthy(Some(chain))) {
+        properties.remove("$elements");
         return match chain {
             Value::String(text) => text,
             other => js::text(&other).into_owned(),
         };
     }
-    match elements {
+    match properties.take("$elements") {
         Some(Value::Array(elements)) => chain_of(&elements).unwrap_or_default(),
         _ => String::new(),
     }
@@ -146,8 +147,8 @@ mod tests {
             {"tag_name": "div", "attr__class": ["z", "a"], "nth_child": 1, "nth_of_type": 1},
             {"tag_name": "body"}
         ]);
-        let mut properties = Map::new();
-        properties.insert("$elements".to_owned(), elements);
+        let mut properties = Properties::new();
+        properties.insert("$elements", elements);
         assert_eq!(
             take_chain(&mut properties),
             concat!(
@@ -161,9 +162,9 @@ mod tests {
 
     #[test]
     fn a_chain_that_was_sent_is_kept() {
-        let mut properties = Map::new();
-        properties.insert("$elements_chain".to_owned(), json!("a:x"));
-        properties.insert("$elements".to_owned(), json!([{"tag_name": "b"}]));
+        let mut properties = Properties::new();
+        properties.insert("$elements_chain", json!("a:x"));
+        properties.insert("$elements", json!([{"tag_name": "b"}]));
         assert_eq!(take_chain(&mut properties), "a:x");
         assert!(properties.is_empty());
     }
@@ -199,8 +200,8 @@ mod tests {
             json!([{"$el_text": 5}]),
             json!([{"attr__href": {}}]),
         ] {
-            let mut properties = Map::new();
-            properties.insert("$elements".to_owned(), elements);
+            let mut properties = Properties::new();
+            properties.insert("$elements", elements);
             assert_eq!(take_chain(&mut properties), "");
         }
     }

@@ -90,7 +90,7 @@ fn run(fold: &mut Fold<'_>, mut event: CapturedEvent) -> Result<(), Drop> {
 }
 
 fn client_warning(event: &CapturedEvent) -> Warning {
-    let message = event.properties.get("$$client_ingestion_warning_message").map(js::text);
+    let message = event.properties.get("$$client_ingestion_warning_message").map(js::text_of);
     Warning::new("client_ingestion_warning")
         .with("eventUuid", event.uuid.to_string())
         .with("event", event.event.as_str())
@@ -108,8 +108,8 @@ fn analytics(fold: &mut Fold<'_>, mut event: CapturedEvent, skip_person: bool) -
     }
     profile::settle(&mut event, profile);
     for key in [property::SET, property::SET_ONCE] {
-        if let Some(value) = event.properties.get_mut(key) {
-            js::clear_nul(value);
+        if event.properties.get(key).is_some_and(|value| value.text().contains("\\u0000")) {
+            event.properties.update(key, js::clear_nul);
         }
     }
     let subject = subject::resolve(fold, &event, profile);
@@ -118,7 +118,7 @@ fn analytics(fold: &mut Fold<'_>, mut event: CapturedEvent, skip_person: bool) -
         group::apply(fold, &mut event)
     } else {
         for slot in group::SLOTS {
-            event.properties.shift_remove(slot);
+            event.properties.remove(slot);
         }
         Membership::default()
     };
@@ -136,11 +136,12 @@ fn emit(
     membership: Membership,
 ) -> Result<(), Drop> {
     let elements_chain = elements::take_chain(&mut event.properties);
-    let bytes = size::of_map(&event.properties)
-        + size::of_map(&subject.properties)
-        + size::of_map(&event.extra)
-        + elements_chain.len();
-    if bytes > fold.rules.max_row_bytes {
+    let rest = size::of_map(&event.extra) + elements_chain.len();
+    let most = size::at_most(&event.properties) + size::at_most(&subject.properties) + rest;
+    let bytes = || size::of(&event.properties) + size::of(&subject.properties) + rest;
+    if let Some(bytes) =
+        (most > fold.rules.max_row_bytes).then(bytes).filter(|b| *b > fold.rules.max_row_bytes)
+    {
         let warning = Warning::new("message_size_too_large")
             .with("eventUuid", event.uuid.to_string())
             .with("distinctId", event.distinct_id.as_str())

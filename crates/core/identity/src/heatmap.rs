@@ -7,8 +7,9 @@ use crate::row::HeatmapRow;
 use crate::rules::Rules;
 use crate::verdict::Drop;
 use event::name::{event as name, property};
-use event::{CapturedEvent, Warning};
+use event::{CapturedEvent, Json, Properties, Warning};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// Pixels per step of every coordinate.
 const SCALE: i32 = 16;
@@ -20,7 +21,7 @@ const SCALE: i32 = 16;
 /// otherwise only its points are, with a warning. A project that wants no heatmaps gets none, and loses the
 /// events that are nothing else.
 pub fn extract(event: &mut CapturedEvent, rules: &Rules, out: &mut Folded) -> Result<(), Drop> {
-    let data = event.properties.shift_remove("$heatmap_data");
+    let data = event.properties.take("$heatmap_data");
     if rules.heatmap_opt_out {
         return if event.event == name::HEATMAP { Err(Drop::HeatmapOptOut) } else { Ok(()) };
     }
@@ -61,7 +62,7 @@ fn warning(event: &CapturedEvent, kind: &str) -> Warning {
 }
 
 fn pixels(event: &CapturedEvent, key: &str) -> Option<f64> {
-    event.properties.get(key).and_then(Value::as_f64)
+    event.properties.get(key).and_then(Json::as_f64)
 }
 
 /// Steps of [`SCALE`] pixels, halves rounded up. Numbers beyond the column end at its limits.
@@ -79,7 +80,7 @@ fn add_rows(
 ) {
     for (url, items) in pages {
         let rejecting = |kind| {
-            let session = event.properties.get(property::SESSION_ID).cloned().unwrap_or_default();
+            let session = event.properties.value(property::SESSION_ID);
             warning(event, kind).with("heatmapUrl", js::cut(url, 2048)).with("session_id", session)
         };
         if url.trim().is_empty() {
@@ -100,11 +101,7 @@ fn add_rows(
                 viewport_height: height,
                 viewport_width: width,
                 current_url: url.clone(),
-                session_id: event
-                    .properties
-                    .get(property::SESSION_ID)
-                    .and_then(Value::as_str)
-                    .map(str::to_owned),
+                session_id: event.properties.text_of(property::SESSION_ID).map(Cow::into_owned),
                 scale_factor: SCALE,
                 timestamp: event.timestamp,
                 distinct_id: event.distinct_id.clone(),
@@ -120,13 +117,13 @@ fn point(item: &Value) -> Option<(f64, f64, bool, &str)> {
 
 /// Leaving a page tells how far it was scrolled: a point on the page before this one. `None` when there is
 /// such a page but it has no address.
-fn add_scroll_depth(properties: &Map<String, Value>, pages: &mut Map<String, Value>) -> Option<()> {
-    let present = |key: &str| properties.get(key).filter(|value| js::truthy(Some(value)));
+fn add_scroll_depth(properties: &Properties, pages: &mut Map<String, Value>) -> Option<()> {
+    let present = |key: &str| properties.get(key).filter(|value| value.is_truthy());
     let (Some(path), Some(url)) = (present("$prev_pageview_pathname"), present(property::CURRENT_URL)) else {
         return Some(());
     };
-    let url = with_path(url.as_str()?, &js::text(path))?;
-    let depth = properties.get("$prev_pageview_max_scroll").cloned().unwrap_or(Value::Null);
+    let url = with_path(&url.as_str()?, &js::text_of(path))?;
+    let depth = properties.value("$prev_pageview_max_scroll");
     let item = json!({"x": 0, "y": depth, "target_fixed": false, "type": "scrolldepth"});
     match pages.entry(url).or_insert_with(|| Value::Array(Vec::new())) {
         Value::Array(items) => items.push(item),

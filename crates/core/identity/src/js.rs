@@ -1,5 +1,6 @@
 //! JavaScript's idea of truth, text and length, where the protocol depends on it.
 
+use event::Json;
 use serde_json::{Number, Value};
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -30,6 +31,11 @@ pub fn text(value: &Value) -> Cow<'_, str> {
         }
         Value::Object(_) => Cow::Borrowed("[object Object]"),
     }
+}
+
+/// As [`text`], of a value that is text still.
+pub fn text_of(json: Json<'_>) -> Cow<'_, str> {
+    json.as_str().unwrap_or_else(|| Cow::Owned(text(&json.value()).into_owned()))
 }
 
 fn number(n: &Number) -> String {
@@ -76,6 +82,11 @@ pub fn same(a: &Value, b: &Value) -> bool {
         }
         _ => a == b,
     }
+}
+
+/// As [`same`], of values that are text still.
+pub fn same_text(a: Json<'_>, b: Json<'_>) -> bool {
+    a == b || (!a.is_string() && !b.is_string() && same(&a.value(), &b.value()))
 }
 
 /// Replaces NUL by U+FFFD in every text and name inside `value`: not every store takes NUL.

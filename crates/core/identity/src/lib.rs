@@ -11,6 +11,7 @@ pub mod fold;
 mod group;
 mod heatmap;
 mod js;
+mod map;
 mod merge;
 mod normalize;
 pub mod person_id;

@@ -9,9 +9,9 @@ use crate::row::{MappingRow, PersonRow};
 use crate::update;
 use crate::{person_id, validate};
 use event::name::{event as name, property};
-use event::{CapturedEvent, Warning};
-use serde_json::{Map, Value};
+use event::{CapturedEvent, Properties, Warning};
 use std::borrow::Cow;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// How far above its last version a person's tombstone lies, so that no late version outlives it.
@@ -20,7 +20,7 @@ const TOMBSTONE_STEP: i64 = 100;
 /// What is left to do after a merge was tried.
 pub enum Outcome {
     /// The event is applied; these are the properties it shows.
-    Applied(Map<String, Value>),
+    Applied(Arc<Properties>),
     /// The event's own person still has to be created or updated, and `identify`.
     Pending {
         /// Whether the event identifies its person.
@@ -42,11 +42,11 @@ pub fn source(event: &CapturedEvent) -> Option<Cow<'_, str>> {
     let value = match event.event.as_str() {
         name::IDENTIFY => event.properties.get(property::ANON_DISTINCT_ID).filter(|value| !value.is_null()),
         name::CREATE_ALIAS | name::MERGE_DANGEROUSLY => {
-            event.properties.get(property::ALIAS).filter(|value| js::truthy(Some(value)))
+            event.properties.get(property::ALIAS).filter(|value| value.is_truthy())
         }
         _ => None,
     };
-    value.map(js::text)
+    value.map(js::text_of)
 }
 
 /// Whether `source` and `target` can be ids of one person at all.
@@ -129,14 +129,14 @@ fn illegal_id(event: &CapturedEvent, illegal: &str, other: &str) -> Warning {
 
 /// One person for two ids that had none. The id whose events already carry its own person id gives the
 /// uuid, so that they need no override; the target does when that decides nothing.
-fn create_both(fold: &mut Fold<'_>, event: &CapturedEvent, source: &str) -> Map<String, Value> {
+fn create_both(fold: &mut Fold<'_>, event: &CapturedEvent, source: &str) -> Arc<Properties> {
     let target = event.distinct_id.as_str();
     let source_used = fold.state.used_personless(source);
     let target_used = fold.state.used_personless(target);
     let (first, second) = if source_used && !target_used { (source, target) } else { (target, source) };
     let uuid = person_id(fold.state.project(), first);
     let person = update::create(event, uuid, true, &mut fold.out);
-    let properties = person.properties.clone();
+    let properties = Arc::clone(&person.properties);
     fold.state.create_person(person);
     map(fold, first, uuid, 0);
     map(fold, second, uuid, i64::from(source_used && target_used));
@@ -185,7 +185,7 @@ fn merge_persons(
     let tombstone = PersonRow {
         is_deleted: true,
         version: person.version.saturating_add(TOMBSTONE_STEP),
-        properties: Map::new(),
+        properties: Arc::default(),
         ..update::row(&person)
     };
     let view = update::merge(fold, into, person, event);

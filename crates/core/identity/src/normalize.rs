@@ -5,7 +5,6 @@ use crate::js;
 use crate::rules::Rules;
 use event::name::property;
 use event::{CapturedEvent, Warning};
-use serde_json::Value;
 use uuid::Uuid;
 
 /// Characters of an event name.
@@ -17,23 +16,29 @@ const BLOAT: [&str; 3] = ["ph_product_tours", "$product_tours_activated", "$over
 /// Fills `$ip` and `$sent_at`, brings `$session_id` into its canonical form.
 pub fn arrive(event: &mut CapturedEvent, out: &mut Folded) {
     if let Some(ip) = event.ip.take()
-        && !js::truthy(event.properties.get(property::IP))
+        && !event.properties.is_truthy(property::IP)
     {
-        event.properties.insert(property::IP.to_owned(), Value::String(ip));
+        event.properties.insert(property::IP, ip.as_str());
     }
     if let Some(sent_at) = event.sent_at {
-        event.properties.insert("$sent_at".to_owned(), Value::String(sent_at.to_string()));
+        event.properties.insert("$sent_at", sent_at.to_string().as_str());
     }
     session(event, out);
 }
 
 fn session(event: &mut CapturedEvent, out: &mut Folded) {
-    let Some(value) = event.properties.get_mut(property::SESSION_ID) else { return };
-    match value {
-        Value::Null => {}
-        Value::String(id) if is_uuid(id) => id.make_ascii_lowercase(),
-        other => {
-            let id = js::text(other);
+    let Some(value) = event.properties.get(property::SESSION_ID).filter(|value| !value.is_null()) else {
+        return;
+    };
+    match value.as_str().filter(|id| is_uuid(id)) {
+        Some(id) => {
+            if id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                let id = id.to_ascii_lowercase();
+                event.properties.insert(property::SESSION_ID, id.as_str());
+            }
+        }
+        None => {
+            let id = js::text_of(value);
             let warning = Warning::new("invalid_event_session_id")
                 .with("eventUuid", event.uuid.to_string())
                 .with("event", js::cut(&event.event, NAME_UNITS))
@@ -56,9 +61,9 @@ pub fn prepare(event: &mut CapturedEvent, rules: &Rules) {
         event.event.truncate(length);
     }
     if rules.anonymize_ips {
-        event.properties.shift_remove(property::IP);
+        event.properties.remove(property::IP);
     }
     for key in BLOAT {
-        event.properties.shift_remove(key);
+        event.properties.remove(key);
     }
 }

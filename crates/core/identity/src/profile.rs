@@ -7,8 +7,7 @@ use crate::state::State;
 use crate::validate;
 use crate::verdict::Drop;
 use event::name::{event as name, property};
-use event::{CapturedEvent, Warning};
-use serde_json::Value;
+use event::{CapturedEvent, Json, Warning};
 
 /// What an event may do to persons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +35,10 @@ pub fn decide(
         return Ok(Profile::Forced);
     }
     if skip || rules.person_processing_opt_out {
-        event.properties.insert(property::PROCESS_PERSON_PROFILE.to_owned(), Value::Bool(false));
+        event.properties.insert(property::PROCESS_PERSON_PROFILE, false);
     }
-    match event.properties.get(property::PROCESS_PERSON_PROFILE) {
-        Some(Value::Bool(false)) => {
+    match event.properties.get(property::PROCESS_PERSON_PROFILE).map(Json::text) {
+        Some("false") => {
             if validate::is_merge(&event.event) {
                 let warning = Warning::new("invalid_event_when_process_person_profile_is_false")
                     .with("eventUuid", event.uuid.to_string())
@@ -51,13 +50,13 @@ pub fn decide(
             Ok(Profile::Off)
         }
         None if rules.flag_called_personless && is_orphan_flag_call(state, event) => Ok(Profile::Off),
-        None | Some(Value::Bool(true)) => Ok(Profile::Full),
+        None | Some("true") => Ok(Profile::Full),
         Some(other) => {
             let warning = Warning::new("invalid_process_person_profile")
                 .with("eventUuid", event.uuid.to_string())
                 .with("event", js::cut(&event.event, 200))
                 .with("distinctId", event.distinct_id.as_str())
-                .with(property::PROCESS_PERSON_PROFILE, js::cut(&other.to_string(), 200));
+                .with(property::PROCESS_PERSON_PROFILE, js::cut(other, 200));
             out.warnings.push(warning);
             Ok(Profile::Full)
         }
@@ -67,7 +66,7 @@ pub fn decide(
 /// A flag evaluated, usually by a server SDK, for an id nobody has been seen under: not worth a person.
 fn is_orphan_flag_call(state: &State, event: &CapturedEvent) -> bool {
     event.event == name::FEATURE_FLAG_CALLED
-        && !js::truthy(event.properties.get(property::GROUPS))
+        && !event.properties.is_truthy(property::GROUPS)
         && state.person_id(&event.distinct_id).is_none()
 }
 
@@ -75,13 +74,13 @@ fn is_orphan_flag_call(state: &State, event: &CapturedEvent) -> bool {
 pub fn settle(event: &mut CapturedEvent, profile: Profile) {
     let full = profile == Profile::Full;
     if full {
-        event.properties.shift_remove(property::PROCESS_PERSON_PROFILE);
+        event.properties.remove(property::PROCESS_PERSON_PROFILE);
     } else {
-        event.properties.insert(property::PROCESS_PERSON_PROFILE.to_owned(), Value::Bool(false));
+        event.properties.insert(property::PROCESS_PERSON_PROFILE, false);
     }
     if !full || event.event == name::GROUP_IDENTIFY || is_ai(&event.event) {
         for key in [property::SET, property::SET_ONCE, property::UNSET] {
-            event.properties.shift_remove(key);
+            event.properties.remove(key);
         }
     }
 }

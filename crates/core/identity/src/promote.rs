@@ -2,64 +2,53 @@
 
 use event::name::event as name;
 use event::name::property;
-use serde_json::{Map, Value};
+use event::{Json, Properties};
+
+/// What the first value of a promoted property is kept under.
+const INITIAL: &str = "$initial_";
 
 /// Copies the promoted keys of `properties` into its `$set` and, as `$initial_*`, into its `$set_once`.
 ///
 /// What the sender put there itself wins. Replay and performance events are left alone.
-pub fn promote(event: &str, properties: &mut Map<String, Value>) {
+pub fn promote(event: &str, properties: &mut Properties) {
     if event == name::SNAPSHOT || event == name::PERFORMANCE {
         return;
     }
-    if !properties.keys().any(|key| is_promoted(key)) {
+    if !properties.iter().any(|(key, _)| is_promoted(key)) {
         return;
     }
-    let mut set = take_object(properties, property::SET);
-    let mut set_once = take_object(properties, property::SET_ONCE);
+    let mut set = properties.object(property::SET).unwrap_or_default();
+    let mut set_once = properties.object(property::SET_ONCE).unwrap_or_default();
+    // A browser's page view promotes about this many.
+    set.reserve(20, 1024);
+    set_once.reserve(20, 1280);
     fill_os(properties, &mut set, &mut set_once);
-    let is_server = properties.get("$is_server") == Some(&Value::Bool(true));
+    // `$browser` becomes `$initial_browser`, `utm_source` becomes `$initial_utm_source`.
+    let mut initial = INITIAL.to_owned();
+    let is_server = properties.get("$is_server").and_then(Json::as_bool) == Some(true);
     for (key, value) in properties.iter() {
         let skipped = key == "$os_name" || (is_server && (key == "$os" || key == "$os_version"));
         if skipped || !is_promoted(key) {
             continue;
         }
-        set.entry(key.as_str()).or_insert_with(|| value.clone());
-        set_once.entry(initial(key)).or_insert_with(|| value.clone());
+        set.or_insert(key, value);
+        initial.truncate(INITIAL.len());
+        initial.push_str(key.strip_prefix('$').unwrap_or(key));
+        set_once.or_insert(&initial, value);
     }
     for (key, map) in [(property::SET, set), (property::SET_ONCE, set_once)] {
         if !map.is_empty() {
-            properties.insert(key.to_owned(), Value::Object(map));
+            properties.insert(key, &map);
         }
     }
 }
 
 /// `$os_name` is how some SDKs say `$os`; persons of such events only have the latter.
-fn fill_os(
-    properties: &mut Map<String, Value>,
-    set: &mut Map<String, Value>,
-    set_once: &mut Map<String, Value>,
-) {
-    let Some(os) = properties.get("$os_name").cloned() else { return };
-    properties.entry("$os").or_insert(os);
-    set.shift_remove("$os_name");
-    set_once.shift_remove("$initial_os_name");
-}
-
-fn take_object(properties: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
-    match properties.get_mut(key) {
-        Some(Value::Object(map)) => std::mem::take(map),
-        // A browser's page view promotes about this many.
-        _ => Map::with_capacity(16),
-    }
-}
-
-/// `$browser` becomes `$initial_browser`, `utm_source` becomes `$initial_utm_source`.
-fn initial(key: &str) -> String {
-    let key = key.strip_prefix('$').unwrap_or(key);
-    let mut initial = String::with_capacity(key.len() + 9);
-    initial.push_str("$initial_");
-    initial.push_str(key);
-    initial
+fn fill_os(properties: &mut Properties, set: &mut Properties, set_once: &mut Properties) {
+    let Some(os) = properties.get("$os_name").map(|os| os.text().to_owned()) else { return };
+    properties.or_insert("$os", Json::canonical(&os));
+    set.remove("$os_name");
+    set_once.remove("$initial_os_name");
 }
 
 /// Whether a key is copied to the person.
@@ -126,12 +115,13 @@ fn is_campaign(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[track_caller]
-    fn promoted(mut properties: Value) -> Value {
-        promote("a", properties.as_object_mut().expect("an object"));
-        properties
+    fn promoted(properties: Value) -> Value {
+        let mut properties = serde_json::from_value(properties).expect("an object");
+        promote("a", &mut properties);
+        json!(properties)
     }
 
     #[test]

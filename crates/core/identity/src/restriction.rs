@@ -3,7 +3,6 @@
 use crate::rules::{Action, Restriction, Rules};
 use event::CapturedEvent;
 use event::name::property;
-use serde_json::Value;
 
 /// The strongest action among the restrictions that match.
 pub fn strongest(event: &CapturedEvent, rules: &Rules) -> Option<Action> {
@@ -11,12 +10,12 @@ pub fn strongest(event: &CapturedEvent, rules: &Rules) -> Option<Action> {
 }
 
 fn matches(restriction: &Restriction, event: &CapturedEvent) -> bool {
-    let session = event.properties.get(property::SESSION_ID).and_then(Value::as_str);
+    let session = || event.properties.text_of(property::SESSION_ID);
     let allows = |list: &[String], value: &str| list.is_empty() || list.iter().any(|item| item == value);
     allows(&restriction.tokens, &event.api_key)
         && allows(&restriction.distinct_ids, &event.distinct_id)
         && allows(&restriction.events, &event.event)
         && (restriction.session_ids.is_empty()
-            || session.is_some_and(|s| allows(&restriction.session_ids, s)))
+            || session().is_some_and(|s| allows(&restriction.session_ids, &s)))
         && (restriction.uuids.is_empty() || restriction.uuids.contains(&event.uuid))
 }

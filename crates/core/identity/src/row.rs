@@ -1,7 +1,9 @@
 //! What a fold gives to the tables: one struct per table, in column order.
 
+use event::Properties;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// How an event relates to its person, as PostHog's `person_mode`.
@@ -40,7 +42,7 @@ pub struct EventRow {
     /// When the server received it.
     pub created_at: Timestamp,
     /// Final properties.
-    pub properties: Map<String, Value>,
+    pub properties: Properties,
     /// Root `context` of the sender, JSON text.
     pub context: Option<String>,
     /// Autocapture elements in PostHog's text form.
@@ -50,13 +52,13 @@ pub struct EventRow {
     /// When that person was created.
     pub person_created_at: Timestamp,
     /// Person properties as this event saw them; empty unless `person_mode` is full.
-    pub person_properties: Map<String, Value>,
+    pub person_properties: Arc<Properties>,
     /// See [`PersonMode`].
     pub person_mode: PersonMode,
     /// Group keys by index 0-4.
     pub groups: [Option<String>; 5],
     /// Group properties by group type name, of the groups this event belongs to.
-    pub group_properties: Map<String, Value>,
+    pub group_properties: Properties,
     /// The project key it came with.
     pub api_key: String,
     /// Unknown root fields.
@@ -71,7 +73,7 @@ pub struct PersonRow {
     /// Oldest creation time among merged persons.
     pub created_at: Timestamp,
     /// All properties.
-    pub properties: Map<String, Value>,
+    pub properties: Arc<Properties>,
     /// Whether a merge-capable event has identified it.
     pub is_identified: bool,
     /// A tombstone: merged away or deleted.
@@ -107,7 +109,7 @@ pub struct GroupRow {
     /// First seen.
     pub created_at: Timestamp,
     /// All properties.
-    pub properties: Map<String, Value>,
+    pub properties: Arc<Properties>,
     /// Grows with every change.
     pub version: i64,
 }

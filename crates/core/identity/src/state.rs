@@ -4,11 +4,12 @@ mod change;
 mod entry;
 mod load;
 
+use crate::map::Map;
 use entry::{KnownGroup, KnownId, KnownPerson};
-use event::ProjectId;
+use event::{ProjectId, Properties};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// How many group types a project can have.
@@ -21,8 +22,8 @@ pub struct Person {
     pub uuid: Uuid,
     /// Oldest creation time among merged persons.
     pub created_at: Timestamp,
-    /// All properties.
-    pub properties: Map<String, Value>,
+    /// All properties, shared with the rows that show them.
+    pub properties: Arc<Properties>,
     /// Source persons that are identified are not merged away.
     pub is_identified: bool,
     /// Grows with every persisted change.
@@ -45,8 +46,8 @@ pub struct Mapping {
 pub struct Group {
     /// First seen.
     pub created_at: Timestamp,
-    /// All properties.
-    pub properties: Map<String, Value>,
+    /// All properties, shared with the rows that show them.
+    pub properties: Arc<Properties>,
     /// Grows with every persisted change.
     pub version: i64,
 }
@@ -104,12 +105,14 @@ pub struct Changes {
 #[derive(Clone, Debug)]
 pub struct State {
     project: ProjectId,
-    ids: HashMap<String, KnownId>,
-    persons: HashMap<Uuid, KnownPerson>,
-    groups: [HashMap<String, KnownGroup>; GROUP_TYPES],
+    ids: Map<String, KnownId>,
+    persons: Map<Uuid, KnownPerson>,
+    groups: [Map<String, KnownGroup>; GROUP_TYPES],
     types: Vec<KnownType>,
     merged_away: BTreeSet<Uuid>,
     folds: u64,
+    /// What ids, persons and groups take together.
+    bytes: usize,
 }
 
 /// A group type and whether the store already has it.
@@ -125,12 +128,13 @@ impl State {
     pub fn new(project: ProjectId) -> Self {
         Self {
             project,
-            ids: HashMap::new(),
-            persons: HashMap::new(),
+            ids: Map::default(),
+            persons: Map::default(),
             groups: Default::default(),
             types: Vec::new(),
             merged_away: BTreeSet::new(),
             folds: 0,
+            bytes: 0,
         }
     }
 
@@ -160,7 +164,12 @@ impl State {
 
     /// Entries held: distinct ids, persons and groups.
     pub fn len(&self) -> usize {
-        self.ids.len() + self.persons.len() + self.groups.iter().map(HashMap::len).sum::<usize>()
+        self.ids.len() + self.persons.len() + self.groups.iter().map(Map::len).sum::<usize>()
+    }
+
+    /// Memory of those entries, approximately.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether nothing is held.

@@ -6,10 +6,10 @@ use crate::person_id;
 use crate::profile::{self, Profile};
 use crate::row::{MappingRow, PersonMode};
 use crate::update;
-use event::CapturedEvent;
 use event::name::property;
+use event::{CapturedEvent, Json, Properties};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// `person_created_at` of events without a person: 1970-01-01T00:00:05Z, as PostHog writes it.
@@ -24,7 +24,7 @@ pub struct Subject {
     /// When it was created.
     pub created_at: Timestamp,
     /// What the event shows of its properties.
-    pub properties: Map<String, Value>,
+    pub properties: Arc<Properties>,
     /// How the event relates to it.
     pub mode: PersonMode,
 }
@@ -46,7 +46,7 @@ fn absent(fold: &Fold<'_>, event: &CapturedEvent, mode: PersonMode) -> Subject {
     Subject {
         id: person_id(fold.state.project(), &event.distinct_id),
         created_at: NO_PERSON_CREATED_AT,
-        properties: Map::new(),
+        properties: Arc::default(),
         mode,
     }
 }
@@ -61,7 +61,7 @@ fn personless(fold: &mut Fold<'_>, event: &CapturedEvent) -> Subject {
     Subject {
         id: person.uuid,
         created_at: person.created_at,
-        properties: Map::new(),
+        properties: Arc::default(),
         mode: if upgrade { PersonMode::ForceUpgrade } else { PersonMode::Propertyless },
     }
 }
@@ -73,7 +73,7 @@ fn read(fold: &mut Fold<'_>, event: &CapturedEvent) -> Subject {
         Some(person) => Subject {
             id: person.uuid,
             created_at: person.created_at,
-            properties: person.properties.clone(),
+            properties: Arc::clone(&person.properties),
             mode: PersonMode::Full,
         },
         None => {
@@ -111,10 +111,10 @@ fn full(fold: &mut Fold<'_>, event: &CapturedEvent) -> Subject {
 
 /// The mapping of a new person contradicts no event, whatever was stored under the id before: it is where
 /// the uuid comes from.
-fn create(fold: &mut Fold<'_>, event: &CapturedEvent) -> Map<String, Value> {
+fn create(fold: &mut Fold<'_>, event: &CapturedEvent) -> Arc<Properties> {
     let uuid = person_id(fold.state.project(), &event.distinct_id);
     let person = update::create(event, uuid, false, &mut fold.out);
-    let properties = person.properties.clone();
+    let properties = Arc::clone(&person.properties);
     fold.state.create_person(person);
     let mapping = fold.state.map(&event.distinct_id, uuid, 0);
     fold.state.mark_merged(&event.distinct_id);
@@ -128,11 +128,11 @@ fn create(fold: &mut Fold<'_>, event: &CapturedEvent) -> Map<String, Value> {
 }
 
 /// An event always shows what it sets, whether or not the person took it over.
-fn show_set(properties: &mut Map<String, Value>, event: &CapturedEvent) {
-    let set = event.properties.get(property::SET).and_then(Value::as_object);
+fn show_set(properties: &mut Arc<Properties>, event: &CapturedEvent) {
+    let set = event.properties.get(property::SET).map(Json::fields);
     for (key, value) in set.into_iter().flatten() {
-        if properties.get(key) != Some(value) {
-            properties.insert(key.clone(), value.clone());
+        if !properties.get(&key).is_some_and(|known| known.equals(value)) {
+            Arc::make_mut(properties).insert(&key, value);
         }
     }
 }

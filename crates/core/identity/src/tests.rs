@@ -23,7 +23,7 @@ pub(crate) fn minute(minute: i64) -> Timestamp {
 
 /// An event as capture gives it, with a uuid made of name, id and time.
 pub(crate) fn captured(name: &str, distinct_id: &str, at: Timestamp, properties: Value) -> CapturedEvent {
-    let Value::Object(properties) = properties else { panic!("properties are an object") };
+    let properties = serde_json::from_value(properties).expect("properties are an object");
     let seed = format!("{name}/{distinct_id}/{at}");
     CapturedEvent {
         uuid: Uuid::new_v5(&Uuid::NAMESPACE_OID, seed.as_bytes()),
@@ -39,6 +39,7 @@ pub(crate) fn captured(name: &str, distinct_id: &str, at: Timestamp, properties:
         api_key: "phc_test".to_owned(),
         force_personless: false,
         historical: false,
+        content: 0,
         warnings: Vec::new(),
     }
 }

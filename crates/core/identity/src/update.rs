@@ -6,11 +6,12 @@ use crate::row::PersonRow;
 use crate::rules::Rules;
 use crate::size;
 use crate::state::Person;
+use event::json::ToJson;
 use event::name::{event as name, property};
-use event::{CapturedEvent, Warning};
+use event::{CapturedEvent, Json, Properties, Warning};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The event whose being shown is remembered on the person.
@@ -19,92 +20,101 @@ const SURVEY_LAST_SEEN: &str = "$survey_last_seen_date";
 
 /// What an event changes in a person's properties.
 struct Plan<'a> {
-    set: Vec<(&'a str, Cow<'a, Value>)>,
-    unset: Vec<&'a str>,
+    /// Names and values, as JSON text.
+    set: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    unset: Vec<Cow<'a, str>>,
     /// Whether it is worth a new version of the person.
     persists: bool,
 }
 
 /// Makes the plan of `event` for a person whose properties are `before`.
-fn plan<'a>(event: &'a CapturedEvent, before: &Map<String, Value>, rules: &Rules) -> Plan<'a> {
+fn plan<'a>(event: &'a CapturedEvent, before: &Properties, rules: &Rules) -> Plan<'a> {
     let mut plan = Plan { set: Vec::new(), unset: Vec::new(), persists: false };
-    for (key, value) in object(event, property::SET_ONCE).into_iter().flatten() {
-        if !before.contains_key(key) {
-            plan.persists |= !is_noisy(key);
-            plan.set.push((key, Cow::Borrowed(value)));
+    for (key, value) in fields(event, property::SET_ONCE) {
+        if !before.contains_key(&key) {
+            plan.persists |= !is_noisy(&key);
+            plan.set.push((key, Cow::Borrowed(value.text())));
         }
     }
     for (key, value) in to_set(event) {
-        let old = before.get(key);
-        if old.is_none_or(|old| !js::same(old, &value)) {
-            plan.persists |= old.is_none() || !is_noisy(key);
+        let old = before.get(&key);
+        if old.is_none_or(|old| !js::same_text(old, Json::canonical(&value))) {
+            plan.persists |= old.is_none() || !is_noisy(&key);
             plan.set.push((key, value));
         }
     }
-    for key in unset_keys(event) {
-        if before.contains_key(key) {
-            plan.persists = true;
-            plan.unset.push(key);
-        }
-    }
+    plan.unset = unset_keys(event);
+    plan.unset.retain(|key| before.contains_key(key));
+    plan.persists |= !plan.unset.is_empty();
     let changes = !plan.set.is_empty() || !plan.unset.is_empty();
     plan.persists |= changes && (is_person_event(&event.event) || rules.update_all_person_properties);
     plan
 }
 
 impl Plan<'_> {
-    fn apply(&self, properties: &mut Map<String, Value>) {
+    /// Changes properties that others may hold too: they keep what they have.
+    fn apply(&self, properties: &mut Arc<Properties>) {
+        if self.set.is_empty() && self.unset.is_empty() {
+            return;
+        }
+        let properties = Arc::make_mut(properties);
         for (key, value) in &self.set {
-            properties.insert((*key).to_owned(), value.clone().into_owned());
+            properties.insert(key, Json::canonical(value));
         }
         for key in &self.unset {
-            properties.shift_remove(*key);
+            properties.remove(key);
         }
     }
 
     fn bytes(&self) -> usize {
-        self.set.iter().map(|(key, value)| key.len() + 4 + size::of_value(value)).sum()
+        self.set.iter().map(|(key, value)| key.len() + 4 + size::of_json(Json::canonical(value))).sum()
     }
 }
 
-fn object<'a>(event: &'a CapturedEvent, key: &str) -> Option<&'a Map<String, Value>> {
-    event.properties.get(key).and_then(Value::as_object)
+fn fields<'a>(event: &'a CapturedEvent, key: &str) -> impl Iterator<Item = (Cow<'a, str>, Json<'a>)> {
+    event.properties.get(key).map(Json::fields).into_iter().flatten()
 }
 
-/// What the event sets: its `$set`, and what being shown a survey means.
-fn to_set(event: &CapturedEvent) -> impl Iterator<Item = (&str, Cow<'_, Value>)> {
-    let set = object(event, property::SET);
-    let shown = event.event == SURVEY_SHOWN && set.is_none_or(|set| !set.contains_key(SURVEY_LAST_SEEN));
-    let shown = shown.then(|| (SURVEY_LAST_SEEN, Cow::Owned(Value::String(event.timestamp.to_string()))));
-    set.into_iter().flatten().map(|(key, value)| (key.as_str(), Cow::Borrowed(value))).chain(shown)
+/// What the event sets, as JSON text: its `$set`, and what being shown a survey means.
+fn to_set(event: &CapturedEvent) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let shown =
+        event.event == SURVEY_SHOWN && fields(event, property::SET).all(|(key, _)| key != SURVEY_LAST_SEEN);
+    let shown = shown.then(|| {
+        let mut text = String::new();
+        event.timestamp.to_string().as_str().push_to(&mut text);
+        (Cow::Borrowed(SURVEY_LAST_SEEN), Cow::Owned(text))
+    });
+    fields(event, property::SET).map(|(key, value)| (key, Cow::Borrowed(value.text()))).chain(shown)
 }
 
-fn unset_keys(event: &CapturedEvent) -> Vec<&str> {
-    match event.properties.get(property::UNSET) {
-        Some(Value::Array(keys)) => keys.iter().filter_map(Value::as_str).collect(),
-        Some(Value::Object(keys)) => keys.keys().map(String::as_str).collect(),
-        _ => Vec::new(),
+fn unset_keys(event: &CapturedEvent) -> Vec<Cow<'_, str>> {
+    let Some(keys) = event.properties.get(property::UNSET) else { return Vec::new() };
+    if keys.is_object() {
+        return keys.fields().map(|(key, _)| key).collect();
     }
+    let serde_json::Value::Array(keys) = keys.value() else { return Vec::new() };
+    keys.iter().filter_map(|key| Some(Cow::Owned(key.as_str()?.to_owned()))).collect()
 }
 
 /// Creates the person of an id nobody was seen under, and gives it. Its mapping is the caller's to write.
 pub fn create(event: &CapturedEvent, uuid: Uuid, is_identified: bool, out: &mut Folded) -> Person {
-    let mut properties = object(event, property::SET_ONCE).cloned().unwrap_or_default();
+    let mut properties = event.properties.object(property::SET_ONCE).unwrap_or_default();
     for (key, value) in to_set(event) {
-        properties.insert(key.to_owned(), value.into_owned());
+        properties.insert(&key, Json::canonical(&value));
     }
-    let creator = Value::String(event.uuid.to_string());
-    properties.insert("$creator_event_uuid".to_owned(), creator);
-    if size::of_map(&properties) > size::PERSON_BYTES {
+    let mut buffer = Uuid::encode_buffer();
+    properties.insert("$creator_event_uuid", &*event.uuid.hyphenated().encode_lower(&mut buffer));
+    if size::exceeds(&properties, size::PERSON_BYTES) {
         out.warnings.push(too_large(event, uuid));
         if size::trim(&mut properties).is_none() {
-            properties.clear();
+            properties = Properties::new();
         }
     }
+    properties.compact();
     let person = Person {
         uuid,
         created_at: event.timestamp,
-        properties,
+        properties: Arc::new(properties),
         is_identified,
         version: 0,
         last_seen_at: last_seen(event),
@@ -115,26 +125,25 @@ pub fn create(event: &CapturedEvent, uuid: Uuid, is_identified: bool, out: &mut 
 
 /// Applies `event` to a living person. Gives the properties as the event shows them: with every change,
 /// also those not worth a version. `identify` makes the person identified.
-pub fn update(fold: &mut Fold<'_>, id: Uuid, event: &CapturedEvent, identify: bool) -> Map<String, Value> {
+pub fn update(fold: &mut Fold<'_>, id: Uuid, event: &CapturedEvent, identify: bool) -> Arc<Properties> {
     let Fold { state, rules, out } = fold;
-    let Some(person) = state.person(id) else { return Map::new() };
+    let Some(person) = state.person(id) else { return Arc::default() };
     let plan = plan(event, &person.properties, rules);
     let seen = last_seen(event).filter(|seen| person.last_seen_at.is_none_or(|old| *seen > old));
     let identify = identify && !person.is_identified;
-    if !plan.persists && !identify && seen.is_none() {
-        let mut view = person.properties.clone();
-        plan.apply(&mut view);
-        return view;
+    let mut view = Arc::clone(&person.properties);
+    if plan.persists || identify || seen.is_some() {
+        let mut person = person.clone();
+        if plan.persists {
+            write(&mut person, &plan, event, out);
+            view = Arc::clone(&person.properties);
+        }
+        person.is_identified |= identify;
+        person.last_seen_at = seen.or(person.last_seen_at);
+        person.version = person.version.saturating_add(1);
+        out.persons.push(row(&person));
+        state.write_person(person);
     }
-    let Some(person) = state.write_person(id) else { return Map::new() };
-    if plan.persists {
-        write(person, &plan, event, out);
-    }
-    person.is_identified |= identify;
-    person.last_seen_at = seen.or(person.last_seen_at);
-    person.version = person.version.saturating_add(1);
-    out.persons.push(row(person));
-    let mut view = person.properties.clone();
     if !plan.persists {
         plan.apply(&mut view);
     }
@@ -143,35 +152,36 @@ pub fn update(fold: &mut Fold<'_>, id: Uuid, event: &CapturedEvent, identify: bo
 
 /// Merges the properties of `source` under those of the living person `target`, applies `event` on top, and
 /// writes the result as one version above both. Gives the properties as the event shows them.
-pub fn merge(fold: &mut Fold<'_>, target: Uuid, source: Person, event: &CapturedEvent) -> Map<String, Value> {
+pub fn merge(fold: &mut Fold<'_>, target: Uuid, source: Person, event: &CapturedEvent) -> Arc<Properties> {
     let Fold { state, rules, out } = fold;
-    let Some(person) = state.write_person(target) else { return Map::new() };
+    let Some(mut person) = state.person(target).cloned() else { return Arc::default() };
     let own = std::mem::replace(&mut person.properties, source.properties);
-    person.properties.extend(own);
+    Arc::make_mut(&mut person.properties).extend(&own);
     let plan = plan(event, &person.properties, rules);
-    write(person, &plan, event, out);
+    write(&mut person, &plan, event, out);
     person.created_at = person.created_at.min(source.created_at);
     person.is_identified = true;
     person.version = person.version.max(source.version).saturating_add(1);
     person.last_seen_at = person.last_seen_at.max(source.last_seen_at).max(last_seen(event));
-    out.persons.push(row(person));
-    person.properties.clone()
+    out.persons.push(row(&person));
+    let view = Arc::clone(&person.properties);
+    state.write_person(person);
+    view
 }
 
 /// Applies a plan within the size limit; a plan that cannot fit changes nothing.
 fn write(person: &mut Person, plan: &Plan<'_>, event: &CapturedEvent, out: &mut Folded) {
-    if size::of_map(&person.properties) + plan.bytes() <= size::PERSON_BYTES {
-        plan.apply(&mut person.properties);
-        return;
-    }
-    let mut after = person.properties.clone();
+    let fits = size::at_most(&person.properties) + 5 * plan.bytes() <= size::PERSON_BYTES
+        || size::of(&person.properties) + plan.bytes() <= size::PERSON_BYTES;
+    let mut after = Arc::clone(&person.properties);
     plan.apply(&mut after);
-    if size::of_map(&after) > size::PERSON_BYTES {
+    if !fits && size::of(&after) > size::PERSON_BYTES {
         out.warnings.push(too_large(event, person.uuid));
-        if size::trim(&mut after).is_none() {
+        if size::trim(Arc::make_mut(&mut after)).is_none() {
             return;
         }
     }
+    Arc::make_mut(&mut after).compact();
     person.properties = after;
 }
 
@@ -188,7 +198,7 @@ pub fn row(person: &Person) -> PersonRow {
     PersonRow {
         id: person.uuid,
         created_at: person.created_at,
-        properties: person.properties.clone(),
+        properties: Arc::clone(&person.properties),
         is_identified: person.is_identified,
         is_deleted: false,
         version: person.version,
@@ -198,7 +208,7 @@ pub fn row(person: &Person) -> PersonRow {
 
 /// The hour of the event, unless it does not count as being seen.
 fn last_seen(event: &CapturedEvent) -> Option<Timestamp> {
-    if event.properties.get("$update_person_last_seen_at") == Some(&Value::Bool(false)) {
+    if event.properties.get("$update_person_last_seen_at").and_then(Json::as_bool) == Some(false) {
         return None;
     }
     let second = event.timestamp.as_second();

@@ -11,8 +11,9 @@ use std::borrow::Cow;
 const MAX_UNITS: usize = 400;
 
 /// The text with NUL replaced by U+FFFD.
-pub fn without_nul(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
+pub fn without_nul<'a>(text: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
+    let text = text.into();
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { text }
 }
 
 /// Whether the event merges a second id into its distinct id.
@@ -44,14 +45,14 @@ fn group_key(event: &CapturedEvent) -> Option<(Drop, Warning)> {
     if event.event != name::GROUP_IDENTIFY {
         return None;
     }
-    let key = event.properties.get(property::GROUP_KEY)?.as_str()?;
-    if !js::longer_than(key, MAX_UNITS) {
+    let key = event.properties.text_of(property::GROUP_KEY)?;
+    if !js::longer_than(&key, MAX_UNITS) {
         return None;
     }
     let warning = Warning::new("group_key_too_long")
         .with("eventUuid", event.uuid.to_string())
         .with("distinctId", event.distinct_id.as_str())
-        .with("groupKey", js::cut(key, 100))
+        .with("groupKey", js::cut(&key, 100))
         .with("groupKeyLength", key.encode_utf16().count())
         .with("maxLength", MAX_UNITS);
     Some((Drop::GroupKeyTooLong, warning))
@@ -69,7 +70,7 @@ fn merged_ids(event: &CapturedEvent) -> Option<(Drop, Warning)> {
             let warning = Warning::new(drop.tag())
                 .with("eventUuid", event.uuid.to_string())
                 .with("distinctId", event.distinct_id.as_str())
-                .with("value", js::cut(&value.to_string(), 100));
+                .with("value", js::cut(value.text(), 100));
             return Some((drop, warning));
         }
     }

@@ -1,10 +1,10 @@
 //! Looking an address up in a MaxMind-format city database.
 
 use crate::error::{Error, Kind};
+use event::Properties;
 use event::enrich::{Geo, lookup_address};
 use maxminddb::Reader;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -27,7 +27,7 @@ impl Database {
     }
 
     /// Adds `$geoip_*` for the event's address, if it has one and the database knows it.
-    pub fn enrich(&self, properties: &mut Map<String, Value>) {
+    pub fn enrich(&self, properties: &mut Properties) {
         let Some(address) = lookup_address(properties).and_then(|text| text.parse().ok()) else { return };
         let found = self.0.lookup(address).and_then(|result| result.decode::<Found>());
         if let Ok(Some(found)) = found {

@@ -4,11 +4,14 @@ use crate::bodies;
 use crate::error::{Error, Kind};
 use crate::record;
 use event::normalize::{self, Context};
-use event::{CapturedEvent, Received, Rejection, Resource, Route};
-use serde_json::Value;
+use event::{CapturedEvent, RawEvent, Received, Rejection, Resource, Route};
+use wire::v1::{Batch, Verdict};
 
 /// Decompressed bytes a record may hold: more than any setting lets through the door.
 const BUDGET: usize = 1 << 30;
+
+/// Memory of an event and its row beside the properties.
+const AROUND: usize = 1024;
 
 /// A record, unpacked.
 #[derive(Clone, Debug)]
@@ -32,45 +35,88 @@ pub fn open(bytes: &[u8]) -> Result<Opened, Error> {
     Ok(Opened { json: json.into_owned(), received: record.received })
 }
 
-/// Reads the events of a capture request, leaving out those whose quota was used up on arrival.
+/// The events of a capture request, parsed and not yet built.
+pub struct Reading<'a> {
+    received: &'a Received,
+    events: Events<'a>,
+}
+
+/// What is left of them.
+enum Events<'a> {
+    V0(std::vec::IntoIter<RawEvent<'a>>, Context),
+    V1(Batch<'a>, std::vec::IntoIter<(usize, Verdict)>),
+}
+
+/// Parses a capture request.
 ///
 /// # Errors
 /// The rejection that the door would have answered; it did not, so the record goes to the dead letters.
-pub fn events(opened: &Opened) -> Result<Vec<CapturedEvent>, Rejection> {
+pub fn read(opened: &Opened) -> Result<Reading<'_>, Rejection> {
     let received = &opened.received;
-    let mut events = if received.route.is_v1() {
-        wire::v1::accepted(&opened.json, received, &received.limits.unwrap_or_default())
-            .map_err(|error| Rejection::Parsing(error.to_string()))?
-    } else {
-        v0(opened)?
-    };
-    for event in &mut events {
+    if received.route.is_v1() {
+        let batch = wire::v1::parse(&opened.json).map_err(|error| Rejection::Parsing(error.to_string()))?;
+        let verdicts = wire::v1::verdicts(&batch, received, &received.limits.unwrap_or_default());
+        let verdicts: Vec<_> = verdicts.into_iter().enumerate().collect();
+        return Ok(Reading { received, events: Events::V1(batch, verdicts.into_iter()) });
+    }
+    let request = wire::capture::parse(received.route, &opened.json)?;
+    let context = Context { sent_at: request.sent_at, historical: request.historical_migration, index: 0 };
+    Ok(Reading { received, events: Events::V0(request.events.into_iter(), context) })
+}
+
+impl Reading<'_> {
+    /// Builds the next events, until their properties take about `bytes`; none when there are no more. Those whose
+    /// quota was used up on arrival are left out.
+    ///
+    /// # Errors
+    /// As [`read`]. The door builds events with the same functions before it answers, so that it does not happen to
+    /// what it took.
+    pub fn piece(&mut self, bytes: usize) -> Result<Vec<CapturedEvent>, Rejection> {
+        let mut events = Vec::new();
+        let mut taken = 0;
+        while taken < bytes {
+            let Some(mut event) = self.event()? else { break };
+            self.place(&mut event);
+            taken += event.properties.bytes() + AROUND;
+            events.push(event);
+        }
+        Ok(events)
+    }
+
+    /// The next event that is to be folded.
+    fn event(&mut self) -> Result<Option<CapturedEvent>, Rejection> {
+        match &mut self.events {
+            Events::V0(events, context) => {
+                for raw in events {
+                    let at = *context;
+                    context.index += 1;
+                    if normalize::is_discarded(&raw) {
+                        telemetry::pump::dropped("performance_event", 1);
+                        continue;
+                    }
+                    let event = normalize::capture(&raw, self.received, at)?;
+                    match quota(&event, &self.received.limited) {
+                        Some(resource) => telemetry::capture::quota_exceeded(resource.tag(), 1),
+                        None => return Ok(Some(event)),
+                    }
+                }
+                Ok(None)
+            }
+            Events::V1(batch, verdicts) => {
+                let accepted = verdicts.find(|(_, verdict)| verdict.is_accepted());
+                Ok(accepted.map(|(index, _)| wire::v1::capture(&batch.events[index], self.received, batch)))
+            }
+        }
+    }
+
+    /// Adds where the request came from.
+    fn place(&self, event: &mut CapturedEvent) {
         event::enrich::ip(&mut event.properties, event.ip.as_deref());
         // Of a visitor without cookies nothing is kept that was learned from the address.
-        if let Some(place) = received.place.as_ref().filter(|_| !identity::cookieless::applies(event)) {
+        if let Some(place) = self.received.place.as_ref().filter(|_| !identity::cookieless::applies(event)) {
             event::enrich::place(&mut event.properties, place, event.ip.as_deref());
         }
     }
-    Ok(events)
-}
-
-fn v0(opened: &Opened) -> Result<Vec<CapturedEvent>, Rejection> {
-    let received = &opened.received;
-    let request = wire::capture::parse(received.route, &opened.json)?;
-    let context = Context { sent_at: request.sent_at, historical: request.historical_migration, index: 0 };
-    let mut events = Vec::with_capacity(request.events.len());
-    for (index, raw) in request.events.iter().enumerate() {
-        if normalize::is_discarded(raw) {
-            telemetry::pump::dropped("performance_event", 1);
-            continue;
-        }
-        let event = normalize::capture(raw, received, context.at(index))?;
-        match quota(&event, &received.limited) {
-            Some(resource) => telemetry::capture::quota_exceeded(resource.tag(), 1),
-            None => events.push(event),
-        }
-    }
-    Ok(events)
 }
 
 /// The used-up quota that covers an event, if any.
@@ -82,7 +128,7 @@ pub fn quota(event: &CapturedEvent, limited: &[Resource]) -> Option<Resource> {
     if limited.is_empty() {
         return None;
     }
-    let in_tour = || event.properties.get("$product_tour_id").is_some_and(|id| *id != Value::Null);
+    let in_tour = || event.properties.get("$product_tour_id").is_some_and(|id| !id.is_null());
     let resource = wire::v1::quota(&event.event, in_tour);
     limited.contains(&resource).then_some(resource)
 }

@@ -7,11 +7,12 @@
 use crate::error::{Error, Kind};
 use crate::seen_run::{Run, Span};
 use event::{CapturedEvent, ProjectId};
+use foldhash::fast::RandomState;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// How long and how many events are remembered.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +45,7 @@ pub enum Verdict {
 pub struct Seen {
     dir: PathBuf,
     window: Window,
-    recent: HashMap<u128, u64>,
+    recent: HashMap<u128, u64, RandomState>,
     recent_from: u64,
     newest: i64,
     runs: Vec<Run>,
@@ -78,7 +79,7 @@ impl Seen {
         Ok(Self {
             dir: dir.to_owned(),
             window,
-            recent: HashMap::new(),
+            recent: HashMap::default(),
             recent_from: checkpoint,
             newest: i64::MIN,
             runs: kept,
@@ -87,7 +88,7 @@ impl Seen {
 
     /// Notes an event and says whether it is new.
     pub fn note(&mut self, key: u128, event: &CapturedEvent) -> Result<Verdict, Error> {
-        self.note_content(key, content(event), event.received_at)
+        self.note_content(key, event.content, event.received_at)
     }
 
     /// Notes one event of a replay request; true when it is new.
@@ -133,7 +134,7 @@ impl Seen {
         keys.sort_unstable();
         let span = Span { from: self.recent_from, to, newest: self.newest };
         self.runs.push(Run::write(&self.dir, span, &keys)?);
-        self.recent = HashMap::new();
+        self.recent = HashMap::default();
         self.recent_from = to;
         self.expire()
     }
@@ -176,46 +177,23 @@ impl Seen {
 /// What makes an event the same event, as a hash.
 pub fn key(project: ProjectId, event: &CapturedEvent) -> u128 {
     const DAY: i64 = 86_400;
-    let mut hash = Xxh3::new();
-    hash.update(&project.0.to_le_bytes());
-    hash.update(&event.timestamp.as_second().div_euclid(DAY).to_le_bytes());
-    hash.update(event.uuid.as_bytes());
-    hash.update(&(event.event.len() as u64).to_le_bytes());
-    hash.update(event.event.as_bytes());
-    hash.update(event.distinct_id.as_bytes());
-    hash.digest128()
-}
-
-/// A hash of what the event says. Arrival time and skew-corrected timestamps differ between deliveries of the
-/// same event and are left out.
-fn content(event: &CapturedEvent) -> u64 {
-    let mut hash = Xxh3::new();
-    // Writing JSON to a hasher cannot fail.
-    let _ = serde_json::to_writer(HashWriter(&mut hash), &event.properties);
-    hash.digest()
-}
-
-struct HashWriter<'a>(&'a mut Xxh3);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    let mut bytes = Vec::with_capacity(40 + event.event.len() + event.distinct_id.len());
+    bytes.extend_from_slice(&project.0.to_le_bytes());
+    bytes.extend_from_slice(&event.timestamp.as_second().div_euclid(DAY).to_le_bytes());
+    bytes.extend_from_slice(event.uuid.as_bytes());
+    bytes.extend_from_slice(&(event.event.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(event.event.as_bytes());
+    bytes.extend_from_slice(event.distinct_id.as_bytes());
+    xxh3_128(&bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Map, json};
+    use event::Properties;
+    use serde_json::Map;
 
-    fn sent(id: u128, at: i64, k: i64) -> CapturedEvent {
-        let mut properties = Map::new();
-        properties.insert("k".into(), json!(k));
+    fn sent(id: u128, at: i64, content: u64) -> CapturedEvent {
         CapturedEvent {
             uuid: Uuid::from_u128(id),
             event: "e".into(),
@@ -224,12 +202,13 @@ mod tests {
             received_at: Timestamp::from_second(at).expect("time"),
             sent_at: None,
             ip: None,
-            properties,
+            properties: Properties::new(),
             context: None,
             extra: Map::new(),
             api_key: String::new(),
             force_personless: false,
             historical: false,
+            content,
             warnings: vec![],
         }
     }

@@ -28,24 +28,32 @@ impl Working {
     pub async fn load<'a>(
         &mut self,
         metastore: &dyn Metastore,
-        events: impl Iterator<Item = &'a CapturedEvent> + Clone,
+        events: impl Iterator<Item = &'a CapturedEvent>,
     ) -> Result<(), Error> {
+        let mut needs = Needs::default();
+        // Only events that lacked something are asked again.
+        let mut lacking: Vec<_> = events.filter(|event| self.note_missing(event, &mut needs)).collect();
         for _ in 0..ROUNDS {
-            let mut needs = Needs::default();
-            for event in events.clone() {
-                let missing = self.state.missing(event);
-                needs.distinct_ids.extend(missing.distinct_ids);
-                needs.members_of.extend(missing.members_of);
-                needs.groups.extend(missing.groups);
-            }
-            if needs == Needs::default() {
+            if lacking.is_empty() {
                 return Ok(());
             }
             let loaded =
                 metastore.load_identity(self.state.project(), &needs).await.map_err(Error::from_metastore)?;
             self.state.insert(loaded);
+            needs = Needs::default();
+            lacking.retain(|event| self.note_missing(event, &mut needs));
         }
         Ok(())
+    }
+
+    /// Adds what an event needs and what is not here yet; false when there is nothing of the kind.
+    fn note_missing(&self, event: &CapturedEvent, needs: &mut Needs) -> bool {
+        let missing = self.state.missing(event);
+        let lacks = missing != Needs::default();
+        needs.distinct_ids.extend(missing.distinct_ids);
+        needs.members_of.extend(missing.members_of);
+        needs.groups.extend(missing.groups);
+        lacks
     }
 
     /// Folds one event whose needs are loaded.

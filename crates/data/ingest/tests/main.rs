@@ -42,7 +42,7 @@ impl World {
         let warehouse = Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("warehouse");
         let directory = Directory::open(metastore.clone(), TokenMode::Enforce).await.expect("directory");
         let directory = Arc::new(directory);
-        let bounds = Bounds { decompressed: 1 << 20, events: Limits::default() };
+        let bounds = Bounds { decompressed: 16 << 20, events: Limits::default() };
         let settings = pump::Settings {
             every: Duration::from_secs(3600),
             bytes: 64 << 20,
@@ -131,7 +131,7 @@ async fn what_was_accepted_is_committed_once() {
     assert_eq!(world.column("events", "event").await, ["$identify", "a"]);
     let profile = world.profile("ann").await.expect("ann");
     assert_eq!(profile.distinct_ids.len(), 2);
-    assert_eq!(profile.person.properties["plan"], "pro");
+    assert_eq!(profile.person.properties.value("plan"), "pro");
 }
 
 /// A crash after the tables and before the metastore: the metastore is put back to where it was.
@@ -191,6 +191,27 @@ async fn a_later_copy_replaces_a_fresh_one_and_another_day_is_another_event() {
     let properties = world.column("events", "properties").await.join("\n");
     assert!(properties.contains("second") && properties.contains("yesterday"), "{properties}");
     assert!(!properties.contains("first"), "{properties}");
+}
+
+/// More JSON than is folded as one piece: the last events belong to the first person, and one changes the first event.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_request_is_folded_in_pieces_and_loses_nothing() {
+    let dir = tempfile::tempdir().expect("dir");
+    let world = World::open(dir.path()).await;
+    let event = |uuid: u128, id: &str, k: &str| {
+        json!({"event": "a", "distinct_id": id, "uuid": uuid::Uuid::from_u128(uuid), "timestamp": "2026-01-01T11:00:00Z",
+            "properties": {"k": k, "blob": "x".repeat(20_000), "$set": {"last": k}}})
+    };
+    let mut batch: Vec<Value> =
+        (1..=450).map(|n| event(n, &format!("u{}", n % 50), &format!("k{n}"))).collect();
+    batch.push(event(1, "u1", "changed"));
+    world.send(Route::Events, &json!({"api_key": KEY, "batch": batch})).await.expect("accepted");
+    world.settle().await.expect("settled");
+    assert_eq!(world.column("events", "uuid").await.len(), 450);
+    let properties = world.column("events", "properties").await.join("\n");
+    assert!(properties.contains("\"changed\"") && !properties.contains("\"k1\""));
+    assert_eq!(world.profile("u1").await.expect("u1").person.properties.value("last"), "changed");
+    assert_eq!(world.profile("u7").await.expect("u7").person.properties.value("last"), "k407");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,6 +23,14 @@ pub trait Store: Send + Sync {
     /// The offset of the last commit; `None` before the first.
     async fn checkpoint(&self) -> Result<Option<u64>>;
 
+    /// Makes this process the one that folds into this store, until it ends. A commit does it too, but late.
+    ///
+    /// In SQLite there is nothing to do: the file lies in a data folder, which its log keeps locked.
+    ///
+    /// # Errors
+    /// `Conflict` when another process is folding into it.
+    async fn claim(&self) -> Result<()>;
+
     /// Writes all changes and the offset in one transaction.
     ///
     /// Values are absolute: committing the same checkpoint again changes nothing. Within one project
@@ -35,6 +43,7 @@ pub trait Store: Send + Sync {
     /// After an error nothing was written, or (when the last fsync failed) everything was.
     ///
     /// # Errors
-    /// `Conflict` when the stored offset is already greater: another process folds the same log.
+    /// `Conflict` when the stored offset is already greater: another process folds the same log; or when another
+    /// process has claimed the store.
     async fn commit(&self, checkpoint: Arc<Checkpoint>) -> Result<()>;
 }

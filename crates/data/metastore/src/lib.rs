@@ -1,6 +1,7 @@
 //! Small mutable facts of a server: projects, keys, persons, groups, definitions, checkpoints.
 //!
-//! Takes: rows of the nouns below and [`identity::Changes`]. Gives: [`Metastore`], one trait with an embedded SQLite behind it.
+//! Takes: rows of the nouns below and [`identity::Changes`]. Gives: [`Metastore`], one trait with an
+//! embedded SQLite or a shared PostgreSQL behind it.
 //! Never: reads a clock, the environment or randomness (time and key material are arguments), keeps a secret key in clear.
 
 pub mod checkpoint;
@@ -11,6 +12,7 @@ pub mod group;
 pub mod key;
 pub mod page;
 pub mod person;
+pub mod postgres;
 pub mod project;
 pub mod salt;
 pub mod sqlite;
@@ -20,14 +22,18 @@ pub use definition::Definitions;
 pub use error::{Error, Kind, Result};
 pub use key::{Credential, NewKey};
 pub use page::{Listing, Page};
+pub use postgres::Postgres;
 pub use project::{NewProject, Project};
 pub use sqlite::Sqlite;
+
+use std::path::Path;
+use std::sync::Arc;
 
 /// Everything a metastore does: one `Store` trait per noun, all of them on one database.
 ///
 /// Object safe; servers hold an `Arc<dyn Metastore>` and call the methods of every noun on it
-/// without importing the traits. A second backend is a second folder beside `sqlite/` with the
-/// same file names, each implementing the trait of its noun.
+/// without importing the traits. `sqlite/` and `postgres/` have the same file names, one per noun, each
+/// implementing its trait; one suite runs on both.
 ///
 /// Every method that writes returns after its change is durable (fsynced), unless it says otherwise.
 pub trait Metastore:
@@ -52,4 +58,15 @@ impl<T> Metastore for T where
         + salt::Store
         + cursor::Store
 {
+}
+
+/// Opens the metastore of a server: the PostgreSQL database of `url`, or the SQLite file at `path` when that is empty.
+///
+/// # Errors
+/// As [`Postgres::open_with`] or [`Sqlite::open_with`].
+pub async fn open(url: &str, path: &Path) -> Result<Arc<dyn Metastore>> {
+    if url.is_empty() {
+        return Ok(Arc::new(Sqlite::open(path)?));
+    }
+    Ok(Arc::new(Postgres::open(url).await?))
 }

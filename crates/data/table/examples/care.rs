@@ -3,7 +3,7 @@
 use event::ProjectId;
 use identity::{EventRow, PersonMode};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use table::care::{Compaction, Expiry};
@@ -23,24 +23,23 @@ fn page_view(number: u64, start: Timestamp) -> EventRow {
         "$insert_id": format!("{mixed:016x}"), "$session_id": format!("0191e8a2-7b7e-7000-8000-{:012x}", number / 10),
         "utm_source": "newsletter", "$ip": "203.0.113.9", "$geoip_country_code": "DE", "$is_identified": false,
     });
-    let Value::Object(properties) = properties else { unreachable!("an object was written") };
     EventRow {
         uuid: Uuid::from_u128(u128::from(number) * 0x9e37_79b9_7f4a_7c15_f39c_c060),
         event: ["$pageview", "$autocapture", "$pageleave", "order"][mixed as usize % 4].to_owned(),
         distinct_id: format!("0191e8a2-7b7e-7000-8000-{:012x}", mixed % 20000),
         timestamp: at,
         created_at: at,
-        properties,
+        properties: serde_json::from_value(properties).unwrap_or_default(),
         context: None,
         elements_chain: String::new(),
         person_id: Uuid::from_u128(u128::from(mixed % 20000)),
         person_created_at: start,
-        person_properties: Map::new(),
+        person_properties: Default::default(),
         person_mode: PersonMode::Propertyless,
         groups: Default::default(),
-        group_properties: Map::new(),
+        group_properties: Default::default(),
         api_key: "phc_example".to_owned(),
-        extra: Map::new(),
+        extra: Default::default(),
     }
 }
 

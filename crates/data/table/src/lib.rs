@@ -27,4 +27,4 @@ pub use plan::{DataFileRef, Plan, plan};
 pub use row::{DeadLetterRow, ReplayBlockRow, Rows};
 pub use schema::{Column, TableDef};
 pub use view::{TableView, View};
-pub use warehouse::{Settings, Stats, TableStats, Warehouse};
+pub use warehouse::{Held, Settings, Stats, TableStats, Warehouse};

@@ -10,6 +10,7 @@ use crate::{Kind, Result, error::Context};
 use arrow::array::BooleanArray;
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::record_batch::RecordBatch;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
 /// A batch holds at most this many rows.
@@ -60,7 +61,7 @@ impl Sealed {
 #[derive(Default)]
 pub(crate) struct Frozen {
     sealed: Vec<Sealed>,
-    index: HashMap<EventKey, u64>,
+    index: HashMap<EventKey, u64, RandomState>,
     /// Commits that were tried for a prefix of the rows: (log offset, first ordinal not covered).
     attempts: Vec<(u64, u64)>,
     end: u64,

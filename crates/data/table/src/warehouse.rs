@@ -16,12 +16,13 @@ use crate::write::DAY;
 use crate::{Error, Kind, Result};
 use arrow::record_batch::RecordBatch;
 use event::ProjectId;
+use foldhash::quality::RandomState;
 use iceberg::table::Table;
 use iceberg::{Catalog, NamespaceIdent, TableIdent};
 use identity::EventRow;
 use parking_lot::Mutex;
 use serde::Deserialize;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -49,6 +50,17 @@ struct State {
     slots: Vec<Slot>,
     /// The last view, while nothing has changed since.
     view: Option<View>,
+    /// What readers see while a record is added bit by bit.
+    held: Option<View>,
+}
+
+/// Readers see the tables as they were; see [`Warehouse::hold`].
+pub struct Held<'a>(&'a Warehouse);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().held = None;
+    }
 }
 
 /// The tables of one data folder. One per process and folder: it is the only writer.
@@ -124,8 +136,8 @@ impl Warehouse {
             committing: Arc::default(),
             stopped: Arc::default(),
             grace_ms: GRACE_MS,
-            state: Mutex::new(State { slots, view: None }),
-            keys: (RandomState::new(), RandomState::new()),
+            state: Mutex::new(State { slots, view: None, held: None }),
+            keys: (RandomState::default(), RandomState::default()),
         })
     }
 
@@ -175,6 +187,16 @@ impl Warehouse {
         Ok(())
     }
 
+    /// Keeps what readers see as it is until the answer is dropped: what is appended by then becomes visible at once.
+    ///
+    /// # Errors
+    /// `Bug` only.
+    pub fn hold(&self) -> Result<Held<'_>> {
+        let view = self.view()?;
+        self.state.lock().held = Some(view);
+        Ok(Held(self))
+    }
+
     /// Puts `row` in place of the fresh row of the same event (project, UTC day, name, distinct id, uuid).
     ///
     /// Gives false and does nothing when there is no such row, or it is committed or just being committed:
@@ -207,7 +229,7 @@ impl Warehouse {
     /// `Bug` only.
     pub fn view(&self) -> Result<View> {
         let mut state = self.state.lock();
-        if let Some(view) = &state.view {
+        if let Some(view) = state.held.as_ref().or(state.view.as_ref()) {
             return Ok(view.clone());
         }
         let mut own = std::collections::BTreeMap::new();

@@ -83,6 +83,16 @@ impl Api {
         serde_json::from_value(parsed["results"].take()).with_context(|| format!("{sql}: no rows in {text}"))
     }
 
+    /// Sums the series of a metric whose name and labels start with `prefix`; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn metric(&self, prefix: &str) -> anyhow::Result<f64> {
+        let text = self.agent.get(format!("{}/metrics", self.url)).call()?.body_mut().read_to_string()?;
+        let values = text.lines().filter(|line| line.starts_with(prefix));
+        Ok(values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
     /// Asks a statement whose answer is one number.
     pub fn count(&self, sql: &str) -> anyhow::Result<u64> {
         let rows = self.query(sql)?;

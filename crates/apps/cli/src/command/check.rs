@@ -4,8 +4,6 @@ use super::{metastore, paper, wait_for};
 use crate::settings;
 use crate::words::Shared;
 use anyhow::Context;
-use metastore::checkpoint::Store as _;
-use metastore::project::Store as _;
 
 /// One finding.
 struct Finding {
@@ -56,7 +54,10 @@ fn check_folder(shared: &Shared) -> Vec<Finding> {
     });
     let log =
         wait_for(async { server::inspect::log(data, checkpoint).await.map_err(anyhow::Error::from_boxed) });
-    let tables = wait_for(async { server::inspect::tables(data).await.map_err(anyhow::Error::from_boxed) });
+    let tables = wait_for(async {
+        let url = settings::resolve(shared.config.as_deref(), &[])?.settings.metastore.url;
+        server::inspect::tables(data, &url).await.map_err(anyhow::Error::from_boxed)
+    });
     vec![check_disk(shared), finding("metastore", store), finding("log", log), finding("tables", tables)]
 }
 

@@ -5,7 +5,7 @@ use crate::words::{Keys, Shared};
 use anyhow::{Context, ensure};
 use event::ProjectId;
 use jiff::Timestamp;
-use metastore::key::{self, Grant, Kind, Store};
+use metastore::key::{self, Grant, Kind};
 
 /// Runs the command.
 pub fn run(shared: &Shared, command: Keys) -> anyhow::Result<()> {

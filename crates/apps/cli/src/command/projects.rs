@@ -7,7 +7,7 @@ use crate::words::{Projects, Shared};
 use anyhow::Context;
 use jiff::Timestamp;
 use metastore::key::Kind;
-use metastore::project::{Find, Store};
+use metastore::project::Find;
 use metastore::{Metastore, NewKey, NewProject, Project};
 
 /// Runs the command.

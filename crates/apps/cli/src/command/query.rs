@@ -72,12 +72,12 @@ fn ask_server(url: &str, question: &Query, sql: &str) -> anyhow::Result<Answer> 
 }
 
 fn ask_folder(shared: &Shared, question: &Query, sql: &str) -> anyhow::Result<Answer> {
+    let resolved = settings::resolve(shared.config.as_deref(), &[])?;
     anyhow::ensure!(
-        server::metastore_path(&shared.data).exists(),
+        server::has_data(&shared.data, &resolved.settings.metastore.url),
         "there is no Tenrec data in {}: run `tenrec serve` first, or point --data or --url at it",
         shared.data.display()
     );
-    let resolved = settings::resolve(shared.config.as_deref(), &[])?;
     let request = query::Request {
         project: ProjectId(question.project),
         sql: sql.to_owned(),

@@ -4,7 +4,7 @@ use crate::settings;
 use crate::words::Shared;
 use anyhow::Context;
 use server::{FirstStart, Settings};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 
 /// Starts the server and waits for SIGINT or SIGTERM.
@@ -47,7 +47,10 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
 fn log_to_stderr(settings: &Settings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.telemetry.level)
         .with_context(|| format!("telemetry.level: `{}` is not a filter", settings.telemetry.level))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for people: a file or a collector gets the words alone.
+    let colours = std::io::stderr().is_terminal();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     if settings.telemetry.format == "json" {
         builder.json().init();
     } else {

@@ -1,14 +1,17 @@
 //! What was seen already, so that a definition is written once and not with every event.
 
 use super::{
-    Definitions, EventDefinition, EventProperty, Owner, PropertyDefinition, PropertyType, Sight,
+    Definitions, EventDefinition, EventProperty, Outline, Owner, PropertyDefinition, PropertyType, Sight,
     defined_name, detect, visit,
 };
+use crate::map::{Map, Set};
 use crate::row::EventRow;
 use jiff::Timestamp;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 const SECONDS_PER_HOUR: i64 = 3600;
+/// Outlines remembered: some kilobytes that spare looking up every name of an event.
+const OUTLINES: usize = 4096;
 
 /// The definitions of one project that were seen since the start, and which of them are not written yet.
 ///
@@ -20,8 +23,10 @@ pub struct Seen {
     ignored: u64,
     /// Nothing can be forgotten before the next [`Seen::take`].
     full: bool,
-    events: HashMap<String, KnownEvent>,
-    properties: HashMap<Owner, HashMap<String, Option<PropertyType>>>,
+    events: Map<String, KnownEvent>,
+    properties: Map<Owner, Map<String, Option<PropertyType>>>,
+    /// Outlines of events that gave nothing that is not in `events` and `properties`.
+    outlines: Set<u64>,
     new_events: BTreeSet<String>,
     new_event_properties: BTreeSet<EventProperty>,
     new_properties: BTreeSet<(Owner, String)>,
@@ -30,7 +35,7 @@ pub struct Seen {
 #[derive(Clone, Debug)]
 struct KnownEvent {
     last_seen_hour: i64,
-    properties: HashSet<String>,
+    properties: Set<String>,
 }
 
 impl Seen {
@@ -41,8 +46,9 @@ impl Seen {
             entries: 0,
             ignored: 0,
             full: false,
-            events: HashMap::new(),
-            properties: HashMap::new(),
+            events: Map::default(),
+            properties: Map::default(),
+            outlines: Set::default(),
             new_events: BTreeSet::new(),
             new_event_properties: BTreeSet::new(),
             new_properties: BTreeSet::new(),
@@ -51,13 +57,19 @@ impl Seen {
 
     /// Notes everything an event shows. `group` is [`crate::Folded::group_type_index`].
     pub fn observe(&mut self, row: &EventRow, group: Option<u8>) {
-        let Some(name) = defined_name(row) else { return };
+        let outline = Outline::of(row, group);
+        let Some(name) = defined_name(row, &outline) else { return };
+        let hour = row.created_at.as_second().div_euclid(SECONDS_PER_HOUR);
+        if self.outlines.contains(&outline.hash) {
+            self.note_event(&name, hour);
+            return;
+        }
         if self.entries >= self.max_entries && (self.full || !self.make_room()) {
             self.full = true;
             self.ignored += 1;
             return;
         }
-        self.note_event(&name, row.created_at.as_second().div_euclid(SECONDS_PER_HOUR));
+        self.note_event(&name, hour);
         visit(row, group, |sight| match sight {
             Sight::EventProperty(property) => self.note_event_property(&name, &property),
             Sight::Property(owner, property, value) => {
@@ -78,6 +90,10 @@ impl Seen {
                 }
             }
         });
+        if self.outlines.len() >= OUTLINES {
+            self.outlines.clear();
+        }
+        self.outlines.insert(outline.hash);
     }
 
     fn note_event(&mut self, name: &str, hour: i64) {
@@ -85,7 +101,7 @@ impl Seen {
             Some(known) if known.last_seen_hour >= hour => return,
             Some(known) => known.last_seen_hour = hour,
             None => {
-                let known = KnownEvent { last_seen_hour: hour, properties: HashSet::new() };
+                let known = KnownEvent { last_seen_hour: hour, properties: Set::default() };
                 self.events.insert(name.to_owned(), known);
                 self.entries += 1;
             }
@@ -107,6 +123,7 @@ impl Seen {
     /// Forgets what is written. Gives whether that made room.
     fn make_room(&mut self) -> bool {
         let Self { events, properties, new_events, new_event_properties, new_properties, .. } = self;
+        self.outlines.clear();
         events.retain(|name, known| {
             known.properties.retain(|property| {
                 let key = EventProperty { event: name.clone(), property: property.clone() };
@@ -118,7 +135,7 @@ impl Seen {
             known.retain(|name, _| new_properties.contains(&(*owner, name.clone())));
         }
         self.entries = self.events.values().map(|known| 1 + known.properties.len()).sum::<usize>()
-            + self.properties.values().map(HashMap::len).sum::<usize>();
+            + self.properties.values().map(Map::len).sum::<usize>();
         self.entries < self.max_entries
     }
 

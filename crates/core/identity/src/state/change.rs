@@ -1,5 +1,6 @@
 //! Handing changes to the store, and letting go of what it has.
 
+use super::entry::{KnownPerson, id_bytes};
 use super::{Changes, State};
 
 impl State {
@@ -55,15 +56,15 @@ impl State {
             || self.groups.iter().flat_map(|groups| groups.values()).any(|known| known.dirty)
     }
 
-    /// Lets go of the entries not touched for longest until about half of `max_entries` are left.
+    /// Lets go of the entries not touched for longest until about `keep` bytes are left; see [`State::bytes`].
     ///
-    /// Does nothing while there are at most `max_entries`, or while something is dirty: a forgotten
-    /// entry is loaded again from the store, which must have it by then.
-    pub fn forget(&mut self, max_entries: usize) {
-        if self.len() <= max_entries || self.is_dirty() {
+    /// Does nothing while something is dirty: a forgotten entry is loaded again from the store, which must have it
+    /// by then.
+    pub fn forget(&mut self, keep: usize) {
+        if self.bytes <= keep || self.is_dirty() {
             return;
         }
-        let cutoff = self.cutoff(max_entries / 2);
+        let cutoff = self.cutoff(keep);
         let State { ids, persons, groups, .. } = self;
         ids.retain(|id, known| {
             let keep = known.touched > cutoff;
@@ -85,18 +86,41 @@ impl State {
         for known in groups {
             known.retain(|_, group| group.touched > cutoff);
         }
+        ids.shrink_to_fit();
+        persons.shrink_to_fit();
+        self.bytes = self.measure();
     }
 
-    /// The fold whose entries and all older ones have to go so that at most `keep` ids and groups are left.
+    /// Counts [`State::bytes`] anew.
+    pub(crate) fn measure(&self) -> usize {
+        let ids = self.ids.keys().map(|id| id_bytes(id));
+        let persons = self.persons.values().map(KnownPerson::bytes);
+        let groups = self.groups.iter().flatten().map(|(key, known)| known.bytes(key));
+        ids.chain(persons).chain(groups).sum()
+    }
+
+    /// The fold whose entries and all older ones have to go so that at most `keep` bytes are left.
     fn cutoff(&self, keep: usize) -> u64 {
-        let ids = self.ids.values().map(|known| known.touched);
-        let groups = self.groups.iter().flat_map(|groups| groups.values()).map(|known| known.touched);
-        // An id usually brings its person along: it counts twice.
-        let mut touched: Vec<u64> = ids.clone().chain(ids).chain(groups).collect();
-        if touched.len() <= keep {
-            return 0;
-        }
-        let index = touched.len() - keep - 1;
-        *touched.select_nth_unstable(index).1
+        let mut weights: Vec<(u64, usize)> = self.weights().collect();
+        weights.sort_unstable_by_key(|(touched, _)| std::cmp::Reverse(*touched));
+        let mut left = keep;
+        let first_to_go = weights.into_iter().find(|(_, bytes)| {
+            let fits = *bytes <= left;
+            left = left.saturating_sub(*bytes);
+            !fits
+        });
+        first_to_go.map_or(0, |(touched, _)| touched)
+    }
+
+    /// When each id and group was touched last, and its memory. An id brings its person along; one of several ids
+    /// counts its share.
+    fn weights(&self) -> impl Iterator<Item = (u64, usize)> {
+        let ids = self.ids.iter().map(|(id, known)| {
+            let person = known.mapping.and_then(|mapping| self.persons.get(&mapping.person));
+            let share = person.map_or(0, |person| person.bytes() / person.ids.len().max(1));
+            (known.touched, id_bytes(id) + share)
+        });
+        let groups = self.groups.iter().flatten().map(|(key, known)| (known.touched, known.bytes(key)));
+        ids.chain(groups)
     }
 }

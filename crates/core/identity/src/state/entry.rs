@@ -1,6 +1,7 @@
 //! One known id, person or group, and the small steps by which a fold changes them.
 
 use super::{GROUP_TYPES, Group, KnownType, Mapping, Person, State};
+use event::Properties;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -34,6 +35,26 @@ pub(super) struct KnownGroup {
     pub touched: u64,
 }
 
+/// Memory of a known id, wherever its text is held: here, in the list of its person, perhaps as that one's anchor.
+pub(super) fn id_bytes(id: &str) -> usize {
+    size_of::<(String, KnownId)>() + 2 * (size_of::<String>() + id.len())
+}
+
+impl KnownPerson {
+    /// Memory, less that of the ids.
+    pub fn bytes(&self) -> usize {
+        size_of::<(Uuid, Self)>() + size_of::<Properties>() + self.person.properties.bytes()
+    }
+}
+
+impl KnownGroup {
+    /// Memory of a group under this key.
+    pub fn bytes(&self, key: &str) -> usize {
+        let properties = self.group.as_ref().map_or(0, |group| group.properties.bytes());
+        size_of::<(String, Self)>() + size_of::<Properties>() + key.len() + properties
+    }
+}
+
 impl State {
     /// Starts one fold: what it touches is newer than what older folds touched.
     pub(crate) fn advance(&mut self, distinct_id: &str) {
@@ -53,29 +74,30 @@ impl State {
         self.persons.get(&id).map(|known| &known.person)
     }
 
-    /// Changes a person; the caller has decided that the change is to be kept.
-    pub(crate) fn write_person(&mut self, id: Uuid) -> Option<&mut Person> {
-        let known = self.persons.get_mut(&id)?;
+    /// Puts a changed person in the place of what was known of it.
+    pub(crate) fn write_person(&mut self, person: Person) {
+        let Some(known) = self.persons.get_mut(&person.uuid) else { return };
+        self.bytes -= known.bytes();
+        known.person = person;
         known.dirty = true;
-        Some(&mut known.person)
+        self.bytes += known.bytes();
     }
 
     /// Adds a person that did not exist, without ids.
     pub(crate) fn create_person(&mut self, person: Person) {
         self.merged_away.remove(&person.uuid);
         let known = KnownPerson { person, ids: BTreeSet::new(), complete: true, anchor: None, dirty: true };
+        self.bytes += known.bytes();
         self.persons.insert(known.person.uuid, known);
     }
 
     /// Points `distinct_id` at `person` and gives the version that was written: never below what it had.
     pub(crate) fn map(&mut self, distinct_id: &str, person: Uuid, version: i64) -> Mapping {
-        let folds = self.folds;
-        let known = self.ids.entry(distinct_id.to_owned()).or_default();
+        let known = self.id(distinct_id);
         let version = known.mapping.map_or(version, |old| version.max(old.version.saturating_add(1)));
         let mapping = Mapping { person, version };
         known.mapping = Some(mapping);
         known.mapping_dirty = true;
-        known.touched = folds;
         if let Some(living) = self.persons.get_mut(&person) {
             living.ids.insert(distinct_id.to_owned());
         }
@@ -85,6 +107,7 @@ impl State {
     /// Takes a person away and gives it with its known ids, in order.
     pub(crate) fn merge_away(&mut self, id: Uuid) -> Option<(Person, BTreeSet<String>)> {
         let known = self.persons.remove(&id)?;
+        self.bytes -= known.bytes();
         self.merged_away.insert(id);
         Some((known.person, known.ids))
     }
@@ -99,11 +122,19 @@ impl State {
         if self.used_personless(distinct_id) {
             return;
         }
-        let folds = self.folds;
-        let known = self.ids.entry(distinct_id.to_owned()).or_default();
+        let known = self.id(distinct_id);
         known.personless = Some(false);
         known.personless_dirty = true;
-        known.touched = folds;
+    }
+
+    /// The entry of an id that is used now.
+    fn id(&mut self, distinct_id: &str) -> &mut KnownId {
+        if !self.ids.contains_key(distinct_id) {
+            self.bytes += id_bytes(distinct_id);
+        }
+        let known = self.ids.entry(distinct_id.to_owned()).or_default();
+        known.touched = self.folds;
+        known
     }
 
     /// Remembers that a personless id has become a person's. Done whenever an id gets its first person, so
@@ -138,7 +169,11 @@ impl State {
     pub(crate) fn write_group(&mut self, index: u8, key: &str, group: Group) {
         let touched = self.folds;
         if let Some(groups) = self.groups.get_mut(usize::from(index)) {
-            groups.insert(key.to_owned(), KnownGroup { group: Some(group), dirty: true, touched });
+            let known = KnownGroup { group: Some(group), dirty: true, touched };
+            self.bytes += known.bytes(key);
+            if let Some(old) = groups.insert(key.to_owned(), known) {
+                self.bytes -= old.bytes(key);
+            }
         }
     }
 

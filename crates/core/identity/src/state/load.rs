@@ -1,11 +1,10 @@
 //! What an event needs from the store, and taking it in.
 
-use super::entry::{KnownGroup, KnownPerson};
+use super::entry::{KnownGroup, KnownPerson, id_bytes};
 use super::{Loaded, Needs, State};
 use crate::{group, merge, validate};
-use event::CapturedEvent;
 use event::name::{event as name, property};
-use serde_json::Value;
+use event::{CapturedEvent, Json};
 use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
 
@@ -29,7 +28,7 @@ impl State {
             self.missing_for_merge(&source, &target, event.event == name::MERGE_DANGEROUSLY, &mut needs);
         }
         let personless = event.force_personless
-            || event.properties.get(property::PROCESS_PERSON_PROFILE) == Some(&Value::Bool(false));
+            || event.properties.get(property::PROCESS_PERSON_PROFILE).and_then(Json::as_bool) == Some(false);
         if personless {
             return needs;
         }
@@ -70,6 +69,7 @@ impl State {
             if !self.persons.contains_key(&id) && !self.merged_away.contains(&id) {
                 let known =
                     KnownPerson { person, ids: BTreeSet::new(), complete: false, anchor: None, dirty: false };
+                self.bytes += known.bytes();
                 self.persons.insert(id, known);
             }
         }
@@ -89,7 +89,9 @@ impl State {
         for ((index, key), group) in groups {
             let Some(known) = self.groups.get_mut(usize::from(index)) else { continue };
             if let Entry::Vacant(slot) = known.entry(key) {
-                slot.insert(KnownGroup { group, dirty: false, touched: self.folds });
+                let group = KnownGroup { group, dirty: false, touched: self.folds };
+                self.bytes += group.bytes(slot.key());
+                slot.insert(group);
             }
         }
     }
@@ -98,6 +100,7 @@ impl State {
     /// either, because a mark only counts while an id has no person.
     fn learn(&mut self, id: String, mapping: Option<super::Mapping>, mark: Option<Option<bool>>) {
         let Entry::Vacant(slot) = self.ids.entry(id) else { return };
+        self.bytes += id_bytes(slot.key());
         if let Some(living) = mapping.and_then(|m| self.persons.get_mut(&m.person)) {
             living.ids.insert(slot.key().clone());
             living.anchor.get_or_insert_with(|| slot.key().clone());

@@ -3,7 +3,7 @@
 use super::store::Bench;
 use super::{Tables, captured};
 use crate::Rules;
-use event::CapturedEvent;
+use event::{CapturedEvent, Properties};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ fn observe(case: &Value, restarts: bool) -> Map<String, Value> {
         let uuid = event.uuid.to_string();
         let folded = bench.fold(event);
         for row in folded.persons.iter().filter(|row| row.version == 0) {
-            assert_eq!(row.properties[CREATOR], uuid, "{}", case["id"]);
+            assert_eq!(row.properties.value(CREATOR), uuid, "{}", case["id"]);
         }
         tables.folded.push(folded);
         if restarts {
@@ -91,9 +91,9 @@ fn decode(event: &Value) -> CapturedEvent {
     captured(event["event"].as_str().expect("text"), &id, at, event["properties"].clone())
 }
 
-fn without_creator(properties: &Map<String, Value>) -> Map<String, Value> {
+fn without_creator(properties: &Properties) -> Properties {
     let mut properties = properties.clone();
-    properties.shift_remove(CREATOR);
+    properties.remove(CREATOR);
     properties
 }
 
@@ -147,7 +147,7 @@ fn events(tables: &Tables) -> Value {
 fn groups(tables: &Tables) -> Value {
     let rows = tables.folded.iter().flat_map(|folded| &folded.groups);
     let map: Map<String, Value> = rows
-        .map(|row| (format!("{}:{}", row.group_type_index, row.group_key), json!(row.properties)))
+        .map(|row| (format!("{}:{}", row.group_type_index, row.group_key), json!(*row.properties)))
         .collect();
     Value::Object(map)
 }

@@ -86,9 +86,10 @@ fn run(log: &[CapturedEvent], pauses: &[Pause]) -> (Bench, Vec<Folded>) {
             Pause::Restart => bench.restart(),
             Pause::Forget => {
                 bench.commit();
-                bench.state.forget(4);
+                bench.state.forget(1_000);
             }
         }
+        assert_eq!(bench.state.bytes(), bench.state.measure(), "after {pause:?}");
     }
     bench.commit();
     (bench, folded)

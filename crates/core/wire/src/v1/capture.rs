@@ -3,11 +3,12 @@
 use super::{Batch, Error, Event, Options, instant, parse, verdicts};
 use crate::object;
 use event::event_size::Limits;
+use event::json::ToJson;
 use event::timestamp::Clock;
-use event::{CapturedEvent, Received, Warning, distinct_id, limit};
+use event::{CapturedEvent, Properties, Received, Warning, distinct_id, limit};
 use jiff::Timestamp;
+use serde_json::Map;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 /// The events of a stored v1 body that were accepted, in their order.
 ///
@@ -46,6 +47,7 @@ pub fn capture(event: &Event<'_>, received: &Received, batch: &Batch<'_>) -> Cap
         force_personless: distinct_id::is_illegal(&distinct_id),
         distinct_id,
         historical: batch.historical_migration,
+        content: content(event),
         warnings,
     }
 }
@@ -62,51 +64,41 @@ fn happened(event: &Event<'_>, options: &Options, received: &Received) -> Timest
 }
 
 /// Reads the properties; a value that no JSON number holds (1e999) is kept as its text.
-fn read_properties(event: &Event<'_>, warnings: &mut Vec<Warning>) -> Map<String, Value> {
-    let Some(raw) = event.properties else { return Map::new() };
-    let mut properties = match serde_json::from_str(raw.get()) {
-        Ok(properties) => properties,
-        Err(_) => read_one_by_one(raw, warnings),
-    };
+fn read_properties(event: &Event<'_>, warnings: &mut Vec<Warning>) -> Properties {
+    let unreadable = |name: &str| warnings.push(Warning::new("unreadable_property").with("property", name));
+    let mut properties =
+        event.properties.and_then(|raw| Properties::read(raw, unreadable)).unwrap_or_default();
     // The key of the request is no property, and only this server may speak for its AI gateway.
-    properties.shift_remove("token");
+    properties.remove("token");
     if event.name.starts_with("$ai_") {
-        properties.retain(|name, _| !object::is_gateway(name));
+        properties.retain(|name| !object::is_gateway(name));
     }
     properties
 }
 
-fn read_one_by_one(raw: &RawValue, warnings: &mut Vec<Warning>) -> Map<String, Value> {
-    let entries = object::entries(raw).unwrap_or_default().into_iter();
-    let read = entries.map(|(name, raw)| {
-        let value = serde_json::from_str(raw.get()).unwrap_or_else(|_| {
-            warnings.push(Warning::new("unreadable_property").with("property", name.as_ref()));
-            Value::String(raw.get().to_owned())
-        });
-        (name.into_owned(), value)
-    });
-    read.collect()
+/// Appends what the envelope says, so that it wins over properties of the same name.
+fn inject(properties: &mut Properties, event: &Event<'_>, options: &Options, received: &Received) {
+    let sdk = received.sdk.as_ref();
+    append(properties, "$session_id", event.session_id.as_deref());
+    append(properties, "$window_id", event.window_id.as_deref());
+    append(properties, "$cookieless_mode", options.cookieless_mode);
+    append(properties, "$ignore_sent_at", options.disable_skew_correction);
+    append(properties, "$product_tour_id", options.product_tour_id.as_deref());
+    append(properties, "$process_person_profile", options.process_person_profile);
+    append(properties, "$lib", sdk.map(|(library, _)| library.as_str()));
+    append(properties, "$lib_version", sdk.map(|(_, version)| version.as_str()));
 }
 
-/// Appends what the envelope says, so that it wins over properties of the same name.
-fn inject(properties: &mut Map<String, Value>, event: &Event<'_>, options: &Options, received: &Received) {
-    let text = |text: &str| Value::String(text.to_owned());
-    let flag = |flag: Option<bool>| flag.map(Value::Bool);
-    let sdk = received.sdk.as_ref();
-    let injected = [
-        ("$session_id", event.session_id.as_deref().map(text)),
-        ("$window_id", event.window_id.as_deref().map(text)),
-        ("$cookieless_mode", flag(options.cookieless_mode)),
-        ("$ignore_sent_at", flag(options.disable_skew_correction)),
-        ("$product_tour_id", options.product_tour_id.as_deref().map(text)),
-        ("$process_person_profile", flag(options.process_person_profile)),
-        ("$lib", sdk.map(|(library, _)| text(library))),
-        ("$lib_version", sdk.map(|(_, version)| text(version))),
-    ];
-    for (name, value) in injected {
-        if let Some(value) = value {
-            properties.shift_remove(name);
-            properties.insert(name.to_owned(), value);
-        }
+fn append(properties: &mut Properties, name: &str, value: Option<impl ToJson>) {
+    if let Some(value) = value {
+        properties.remove(name);
+        properties.insert(name, value);
     }
+}
+
+/// A hash of what the event says, its time left out; see [`CapturedEvent::content`].
+fn content(event: &Event<'_>) -> u64 {
+    let values = [event.properties, event.options].map(|value| value.map_or("", RawValue::get));
+    let ids = [&event.session_id, &event.window_id].map(|id| id.as_deref().unwrap_or_default());
+    event::raw::hash(values.into_iter().chain(ids))
 }

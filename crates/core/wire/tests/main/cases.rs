@@ -255,8 +255,8 @@ fn differs(event: &CapturedEvent, expect: &Map<String, Value>) -> Option<String>
                 let millis = value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond();
                 event.uuid.get_version_num() == 7 && (event.uuid.as_u128() >> 80) as i64 == millis
             }
-            "properties" => subset(&event.properties, value),
-            "properties_absent" => absent(&event.properties, value),
+            "properties" => subset(&event.properties.to_map(), value),
+            "properties_absent" => absent(&event.properties.to_map(), value),
             "extra" => subset(&event.extra, value),
             "extra_absent" => absent(&event.extra, value),
             "force_personless" => *value == event.force_personless,

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-/// Entries of the identity working set that cause a commit, so that it can be emptied.
-const WORKING_ENTRIES: usize = 200_000;
-/// Entries kept in memory after a commit, the last used ones.
-const KEPT_ENTRIES: usize = 50_000;
+/// Bytes of the identity working sets that cause a commit, so that they can be emptied.
+const WORKING_BYTES: usize = 96 << 20;
+/// Bytes kept in memory after such a commit: what was used last, each project its share.
+const KEPT_BYTES: usize = 24 << 20;
 
 /// First and longest pause between attempts to commit.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
@@ -24,26 +24,26 @@ impl Pump {
             self.settle().await?;
         }
         let bytes = self.measure_tail();
-        let entries: usize = self.projects.values().map(|working| working.state.len()).sum();
-        let full = bytes >= self.settings.bytes || entries >= WORKING_ENTRIES;
+        let known: usize = self.projects.values().map(|working| working.state.bytes()).sum();
+        let full = bytes >= self.settings.bytes || known >= WORKING_BYTES;
         if Instant::now() < self.due && (!full || !self.pause.is_zero()) {
             return Ok(());
         }
         if self.committing.is_some() {
             // One commit at a time. Folding goes on beside it until twice the memory is used; then it waits, the log
             // grows, and in the end the door says 503.
-            if bytes < 2 * self.settings.bytes && entries < 2 * WORKING_ENTRIES {
+            if bytes < 2 * self.settings.bytes && known < 2 * WORKING_BYTES {
                 return Ok(());
             }
             self.settle().await?;
             return Ok(());
         }
         self.begin().await?;
-        if entries >= WORKING_ENTRIES {
+        if known >= WORKING_BYTES {
             self.settle().await?;
             for working in self.projects.values_mut().filter(|_| self.pause.is_zero()) {
                 // Everything is in the metastore now, so nothing is lost by letting go of it.
-                working.state.forget(KEPT_ENTRIES);
+                working.state.forget(KEPT_BYTES * working.state.bytes() / known);
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::Sqlite;
 use super::fault::Fault;
-use super::value::{each_in, json, micros, text, time};
+use super::value::{each_in, json, micros, time};
 use crate::Result;
 use crate::group::Store;
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use event::ProjectId;
 use identity::{Changes, Group};
 use rusqlite::{Transaction, params};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 #[async_trait]
 impl Store for Sqlite {
@@ -43,7 +44,8 @@ pub(super) fn write(tx: &Transaction<'_>, project: ProjectId, changes: &Changes)
     )?;
     for (slot, key, group) in &changes.groups {
         let created_at = micros(group.created_at);
-        entry.execute(params![project.0, slot, key, created_at, text(&group.properties)?, group.version])?;
+        let properties = group.properties.to_json();
+        entry.execute(params![project.0, slot, key, created_at, properties, group.version])?;
     }
     Ok(())
 }
@@ -90,7 +92,8 @@ fn entries(
     let sql = "SELECT key, created_at, properties, version FROM group_entries
                WHERE project_id = ? AND slot = ? AND key IN ({list})";
     each_in(tx, sql, &[&project.0, &slot], keys, |row| {
-        let group = Group { created_at: time(row, 1)?, properties: json(row, 2)?, version: row.get(3)? };
+        let properties = Arc::new(json(row, 2)?);
+        let group = Group { created_at: time(row, 1)?, properties, version: row.get(3)? };
         found.push((row.get(0)?, group));
         Ok(())
     })?;

@@ -3,7 +3,7 @@
 use super::Sqlite;
 use super::fault::Fault;
 use super::group;
-use super::value::{each_in, json, maybe_time, micros, text, time, uuid};
+use super::value::{each_in, json, maybe_time, micros, time, uuid};
 use crate::person::{Find, Profile, Store};
 use crate::{Page, Result};
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use event::ProjectId;
 use identity::{Changes, Loaded, Mapping, Needs, Person};
 use rusqlite::{Row, ToSql, Transaction, params};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use uuid::Uuid;
 
 const PERSON: &str = "uuid, created_at, properties, is_identified, version, last_seen_at";
@@ -64,7 +65,7 @@ pub(super) fn write(tx: &Transaction<'_>, project: ProjectId, changes: &Changes)
             project.0,
             row.uuid.as_bytes(),
             micros(row.created_at),
-            text(&row.properties)?,
+            row.properties.to_json(),
             row.is_identified,
             row.version,
             row.last_seen_at.map(micros)
@@ -183,7 +184,7 @@ fn person(row: &Row<'_>) -> Result<Person, Fault> {
     Ok(Person {
         uuid: uuid(row, 0)?,
         created_at: time(row, 1)?,
-        properties: json(row, 2)?,
+        properties: Arc::new(json(row, 2)?),
         is_identified: row.get(3)?,
         version: row.get(4)?,
         last_seen_at: maybe_time(row, 5)?,

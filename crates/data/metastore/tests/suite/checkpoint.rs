@@ -94,3 +94,36 @@ pub async fn readers_see_whole_commits(store: Arc<dyn Metastore>) {
         assert!(reader.await.expect("no reader failed") > 0);
     }
 }
+
+pub async fn a_row_given_twice_is_written_as_it_was_last(store: Arc<dyn Metastore>) {
+    let group = |version| Group { created_at: at(1), properties: Default::default(), version };
+    let changes = Changes {
+        persons: vec![person(1, 1), person(2, 1), person(1, 2)],
+        mappings: vec![("a".to_owned(), mapping(2, 1)), ("a".to_owned(), mapping(1, 2))],
+        personless: vec![("p".to_owned(), true), ("p".to_owned(), false)],
+        group_types: vec![("company".to_owned(), 0), ("firm".to_owned(), 0)],
+        groups: vec![(0, "acme".to_owned(), group(1)), (0, "acme".to_owned(), group(2))],
+        ..Changes::default()
+    };
+    let event = |first, last| Event { name: "e".to_owned(), created_at: at(first), last_seen_at: at(last) };
+    let property = |kind| Property { owner: Owner::Person, name: "p".to_owned(), kind };
+    let pair = || EventProperty { event: "e".to_owned(), property: "p".to_owned() };
+    let kinds = [None, Some(PropertyType::Boolean), Some(PropertyType::String)];
+    let seen = Definitions {
+        events: vec![event(5, 6), event(3, 9), event(4, 4)],
+        properties: kinds.map(property).to_vec(),
+        event_properties: vec![pair(), pair()],
+    };
+    let projects = vec![(ONE, changes.clone()), (ONE, changes)];
+    let twice = Checkpoint { offset: 1, projects, definitions: vec![(ONE, seen.clone()), (ONE, seen)] };
+    store.commit(twice.into()).await.expect("committed");
+    let loaded = store.load_identity(ONE, &ids(["a", "p"])).await.expect("loaded");
+    assert_eq!((loaded.mappings["a"], loaded.personless["p"]), (Some(mapping(1, 2)), Some(false)));
+    assert_eq!(loaded.persons[&uuid(1)].version, 2);
+    assert_eq!(store.group_types(ONE).await.expect("listed"), [("firm".to_owned(), 0)]);
+    assert_eq!(store.group(ONE, 0, "acme").await.expect("asked"), Some(group(2)));
+    let page = Page::default();
+    assert_eq!(store.event_definitions(ONE, &page).await.expect("listed").rows, [event(3, 9)]);
+    let properties = store.property_definitions(ONE, Owner::Person, &page).await.expect("listed").rows;
+    assert_eq!(properties, [property(Some(PropertyType::Boolean))], "the first known type stays");
+}

@@ -1,15 +1,12 @@
-//! What only a file can do: be opened twice, locked, damaged, or written by somebody else.
+//! What only a file can do: be locked, damaged, or written by somebody else.
 
-use crate::sample::{ONE, at, checkpoint, ids, mapping, person, uuid};
+use crate::sample::{ONE, checkpoint, ids, mapping, person};
 use identity::Changes;
-use metastore::project::NewProject;
 use metastore::sqlite::Settings;
 use metastore::{Error, Kind, Metastore, Sqlite};
-use rand::{SeedableRng, rngs::StdRng};
 use rusqlite::Connection;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use tempfile::TempDir;
 
 fn folder() -> (TempDir, PathBuf) {
@@ -41,46 +38,6 @@ fn overwrite(path: &Path, from: u64, bytes: &[u8]) {
     let mut file = std::fs::OpenOptions::new().write(true).open(path).expect("opened");
     file.seek(SeekFrom::Start(from)).expect("sought");
     file.write_all(bytes).expect("written");
-}
-
-#[tokio::test]
-async fn everything_is_there_after_reopening() {
-    let (_folder, path) = folder();
-    filled(&path).await;
-    for version in [2, 3] {
-        let store: Arc<dyn Metastore> = Arc::new(Sqlite::open(&path).expect("a store"));
-        let loaded = store.load_identity(ONE, &ids(["id7"])).await.expect("loaded");
-        assert_eq!(loaded.persons[&uuid(7)].version, version - 1);
-        let changes = Changes { persons: vec![person(7, version)], ..Changes::default() };
-        store.commit(checkpoint(5 + version.unsigned_abs(), changes)).await.expect("committed");
-        assert_eq!(store.checkpoint().await.expect("read"), Some(5 + version.unsigned_abs()));
-    }
-}
-
-#[tokio::test]
-async fn another_process_is_seen() {
-    let (_folder, path) = folder();
-    let (server, cli) = (Sqlite::open(&path).expect("a store"), Sqlite::open(&path).expect("a store"));
-    let (server, cli): (&dyn Metastore, &dyn Metastore) = (&server, &cli);
-    let before = server.revision().await.expect("read");
-    let new = NewProject::generate("Shop", &mut StdRng::seed_from_u64(1));
-    let project = cli.create_project(new, at(0)).await.expect("created");
-    assert!(server.revision().await.expect("read") > before);
-    assert_eq!(server.projects().await.expect("listed"), [project]);
-}
-
-#[test]
-fn many_processes_may_create_the_file_at_once() {
-    let (_folder, path) = folder();
-    let openers: Vec<_> = (0..6)
-        .map(|_| {
-            let path = path.clone();
-            std::thread::spawn(move || Sqlite::open(path).map(drop))
-        })
-        .collect();
-    for opener in openers {
-        opener.join().expect("no panic").expect("opened");
-    }
 }
 
 #[tokio::test]
@@ -132,18 +89,6 @@ async fn damage_that_opening_did_not_look_for_is_found_on_reading() {
     let names: Vec<String> = (0..500).map(|number| format!("id{number}")).collect();
     let error = store.load_identity(ONE, &ids(names.iter().map(String::as_str))).await.expect_err("damaged");
     assert_eq!(error.kind(), Kind::Corrupt, "{error}");
-}
-
-#[tokio::test]
-async fn a_distinct_id_without_its_person_is_damage() {
-    let (_folder, path) = folder();
-    let store = Sqlite::open(&path).expect("a store");
-    let store: &dyn Metastore = &store;
-    let changes = Changes { mappings: vec![("lost".to_owned(), mapping(1, 0))], ..Changes::default() };
-    store.commit(checkpoint(1, changes)).await.expect("committed");
-    let error = store.load_identity(ONE, &ids(["lost"])).await.expect_err("no person");
-    assert_eq!(error.kind(), Kind::Corrupt);
-    assert!(error.to_string().contains("\"lost\""), "{error}");
 }
 
 #[test]

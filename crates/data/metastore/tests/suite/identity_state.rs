@@ -1,12 +1,13 @@
 //! Persons, distinct ids and groups: what is committed is what is loaded.
 
 use crate::sample::{ONE, at, checkpoint, ids, mapping, person, uuid};
-use event::ProjectId;
+use event::{ProjectId, Properties};
 use identity::{Changes, Group, Needs};
 use jiff::Timestamp;
+use metastore::definition::Event;
 use metastore::person::Find;
-use metastore::{Checkpoint, Metastore, Page};
-use serde_json::{Map, Value, json};
+use metastore::{Checkpoint, Definitions, Metastore, Page};
+use serde_json::json;
 use std::sync::Arc;
 
 fn needs(distinct_ids: &[&str], members_of: &[&str]) -> Needs {
@@ -68,15 +69,16 @@ pub async fn a_merge_survives_with_its_versions(store: Arc<dyn Metastore>) {
 
 pub async fn values_come_back_as_they_were(store: Arc<dyn Metastore>) {
     let mut odd = person(1, i64::MAX);
-    odd.properties = Map::new();
+    let mut properties = Properties::new();
     for (key, value) in [
         ("z first", json!("\u{0}\u{1f600} \"quoted\" \\")),
         ("", json!(null)),
         ("n", json!([1, -1, 18_446_744_073_709_551_615_u64, 1e300, 0.1, -0.0, {"deep": [[]]}])),
         ("a last", json!(true)),
     ] {
-        odd.properties.insert(key.to_owned(), value);
+        properties.insert(key, value);
     }
+    odd.properties = Arc::new(properties);
     let mut people = vec![odd];
     for (number, micros) in [(2, -62_135_596_800_000_000_i64), (3, 253_402_207_200_000_000), (4, -1), (5, 1)]
     {
@@ -97,7 +99,7 @@ pub async fn values_come_back_as_they_were(store: Arc<dyn Metastore>) {
     for one in people {
         let found = &loaded.persons[&one.uuid];
         assert_eq!(found, &one);
-        let keys = |map: &Map<String, Value>| map.keys().cloned().collect::<Vec<_>>();
+        let keys = |map: &Properties| map.iter().map(|(key, _)| key.to_owned()).collect::<Vec<_>>();
         assert_eq!(keys(&found.properties), keys(&one.properties), "the order is kept");
     }
 }
@@ -210,4 +212,45 @@ pub async fn groups_are_answered_by_slot(store: Arc<dyn Metastore>) {
     assert_eq!(loaded[&(0, "none".to_owned())], None);
     assert_eq!(store.group(ONE, 0, "acme").await.expect("asked"), Some(group(3)));
     assert_eq!(store.group(ONE, 4, "acme").await.expect("asked"), None);
+}
+
+/// Clients send what they like: a commit that a store can never take would hold up the log for ever.
+pub async fn text_may_hold_every_character(store: Arc<dyn Metastore>) {
+    let names =
+        ["\0", "a\0b", "a\u{fffd}b", "a\u{10ffff}0b", "\u{10ffff}", "\u{7f}\u{1}", "\u{feff}\u{1f600}"];
+    let names = names.map(str::to_owned);
+    let group = |version| Group { created_at: at(version), properties: Arc::default(), version };
+    let numbered = || names.iter().cloned().zip(1..);
+    let seen = |name: &String| Event { name: name.clone(), created_at: at(0), last_seen_at: at(0) };
+    let changes = Changes {
+        persons: (1..=7).map(|number| person(number, 0)).collect(),
+        mappings: numbered().map(|(name, number)| (name, mapping(number, 0))).collect(),
+        personless: names.iter().cloned().map(|name| (name, true)).collect(),
+        group_types: vec![("\0type".to_owned(), 0)],
+        groups: numbered().map(|(name, number)| (0, name, group(number.cast_signed()))).collect(),
+        ..Changes::default()
+    };
+    let definitions = Definitions { events: names.iter().map(seen).collect(), ..Definitions::default() };
+    let all = Checkpoint { offset: 1, projects: vec![(ONE, changes)], definitions: vec![(ONE, definitions)] };
+    store.commit(all.into()).await.expect("committed");
+    let mut asked = needs(&[], &names.each_ref().map(String::as_str));
+    asked.groups = names.iter().map(|name| ("\0type".to_owned(), name.clone())).collect();
+    let loaded = store.load_identity(ONE, &asked).await.expect("loaded");
+    for (name, number) in numbered() {
+        assert_eq!(loaded.mappings[&name], Some(mapping(number, 0)), "{name:?}");
+        assert_eq!(loaded.personless[&name], Some(true), "{name:?}");
+        assert_eq!(loaded.members[&uuid(number)], [(name.clone(), mapping(number, 0))], "{name:?}");
+        let stored = loaded.groups[&(0, name.clone())].as_ref().map(|group| group.version);
+        assert_eq!(stored, Some(number.cast_signed()), "{name:?}");
+        let found = store.person(ONE, Find::DistinctId(name.clone())).await.expect("asked").expect("found");
+        assert_eq!(found.distinct_ids[0].0, name);
+    }
+    let events = store.event_definitions(ONE, &Page::default()).await.expect("listed").rows;
+    let mut listed: Vec<String> = events.into_iter().map(|event| event.name).collect();
+    let mut sent = names.to_vec();
+    listed.sort();
+    sent.sort();
+    assert_eq!(listed, sent);
+    store.advance_cursor("a\0", "b\0").await.expect("advanced");
+    assert_eq!(store.cursor("a\0").await.expect("read").as_deref(), Some("b\0"));
 }

@@ -1,34 +1,49 @@
 //! One suite for every metastore: each case sees only `dyn Metastore`, each backend runs them all.
 
 mod checkpoint;
+mod database;
 mod definition;
 mod file;
 mod identity_state;
 mod keys;
 mod kill;
 mod model;
+mod place;
 mod projects;
+mod reopen;
 mod sample;
+mod server;
 mod small;
 
-/// Runs every case of the suite on a fresh SQLite file.
-macro_rules! on_sqlite {
-    ($($module:ident :: $case:ident),* $(,)?) => {
-        mod sqlite {
+/// Runs every case of the suite on every kind of store: on a fresh one, or on a place that has none yet.
+macro_rules! on_every_store {
+    (stores: $($module:ident :: $case:ident),*; places: $($at:ident :: $there:ident),* $(;)?) => {
+        on_every_store!(@kind sqlite: $($module::$case),*; $($at::$there),*);
+        on_every_store!(@kind postgres: $($module::$case),*; $($at::$there),*);
+    };
+    (@kind $kind:ident: $($module:ident :: $case:ident),*; $($at:ident :: $there:ident),*) => {
+        mod $kind {
+            use crate::place::Place;
+
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    let folder = tempfile::tempdir().expect("a folder");
-                    let store = metastore::Sqlite::open(folder.path().join("meta.db")).expect("a store");
-                    let store: std::sync::Arc<dyn metastore::Metastore> = std::sync::Arc::new(store);
-                    crate::$module::$case(store).await;
+                    let place = Place::$kind().await;
+                    crate::$module::$case(place.open().await).await;
+                }
+            )*
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $there() {
+                    crate::$at::$there(Place::$kind().await).await;
                 }
             )*
         }
     };
 }
 
-on_sqlite!(
+on_every_store!(
+    stores:
     projects::projects_are_created_found_and_listed,
     projects::a_project_is_changed_field_by_field,
     projects::bad_projects_are_refused,
@@ -46,13 +61,21 @@ on_sqlite!(
     identity_state::ten_thousand_persons_load_at_once,
     identity_state::persons_are_looked_up,
     identity_state::groups_are_answered_by_slot,
+    identity_state::text_may_hold_every_character,
     checkpoint::a_commit_is_idempotent,
     checkpoint::an_older_checkpoint_is_refused_whole,
     checkpoint::readers_see_whole_commits,
+    checkpoint::a_row_given_twice_is_written_as_it_was_last,
     definition::definitions_merge,
     definition::definitions_are_listed_in_pages,
     small::a_salt_is_made_once,
     small::old_salts_are_forgotten,
     small::cursors_are_overwritten,
-    model::random_commits_agree_with_a_model,
+    model::random_commits_agree_with_a_model;
+    places:
+    reopen::everything_is_there_after_reopening,
+    reopen::another_process_is_seen,
+    reopen::many_may_open_a_new_one_at_once,
+    reopen::a_distinct_id_without_its_person_is_damage,
+    kill::what_was_durable_is_there_after_a_kill;
 );

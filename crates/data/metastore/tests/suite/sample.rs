@@ -30,11 +30,10 @@ pub fn person(number: u64, version: i64) -> Person {
         "plan": {"name": "free", "seats": number},
         "score": 0.1,
     });
-    let serde_json::Value::Object(properties) = properties else { unreachable!("an object") };
     Person {
         uuid: uuid(number),
         created_at: at(0),
-        properties,
+        properties: Arc::new(serde_json::from_value(properties).expect("an object")),
         is_identified: number.is_multiple_of(2),
         version,
         last_seen_at: number.is_multiple_of(3).then(|| at(3600)),

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use event::ProjectId;
+use event::{ProjectId, Properties};
 use identity::{EventRow, MappingRow, PersonMode, PersonRow};
 use jiff::{SignedDuration, Timestamp};
 use query::{Answer, Engine, Error, Limits, Request, answer};
@@ -73,7 +73,7 @@ pub fn time(text: &str) -> Timestamp {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-pub fn object(text: &str) -> Map<String, Value> {
+pub fn object(text: &str) -> Properties {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
@@ -93,10 +93,10 @@ pub fn event(number: u128, at: &str, name: &str, who: (&str, u128), properties: 
         elements_chain: String::new(),
         person_id: person(who.1),
         person_created_at: time("2026-01-01T00:00:00Z"),
-        person_properties: object(r#"{"plan":"free","seats":3}"#),
+        person_properties: Arc::new(object(r#"{"plan":"free","seats":3}"#)),
         person_mode: PersonMode::Full,
         groups: [None, None, None, None, None],
-        group_properties: Map::new(),
+        group_properties: Properties::new(),
         api_key: "phc_one".to_owned(),
         extra: Map::new(),
     }
@@ -106,7 +106,7 @@ fn someone(number: u128, version: i64, is_deleted: bool, properties: &str) -> Pe
     PersonRow {
         id: person(number),
         created_at: time("2026-01-01T00:00:00Z"),
-        properties: object(properties),
+        properties: Arc::new(object(properties)),
         is_identified: true,
         is_deleted,
         version,

@@ -19,7 +19,7 @@ pub(super) enum Line {
     /// It is gone as of this snapshot.
     Removed(ManifestEntryRef),
     /// It is new as of this snapshot.
-    Added(DataFile),
+    Added(Box<DataFile>),
 }
 
 impl Line {
@@ -72,7 +72,7 @@ async fn write_one(
     for line in lines {
         match line {
             // A sequence number below zero: that of the snapshot.
-            Line::Added(file) => writer.add_file(file, -1)?,
+            Line::Added(file) => writer.add_file(*file, -1)?,
             Line::Existing(entry) => {
                 let sequence = entry.sequence_number().ok_or_else(unnumbered)?;
                 let added = entry.snapshot_id().ok_or_else(unnumbered)?;

@@ -289,7 +289,7 @@ async fn prepare(table: Table, operation: Operation, parts: Vec<Part>) -> Result
     for file in parts.iter().flat_map(|part| &part.added) {
         counted.add_file(file, schema.clone(), spec.clone());
         grown += file.file_size_in_bytes() as i64;
-        lines.entry(spec.spec_id()).or_default().push(Line::Added(file.clone()));
+        lines.entry(spec.spec_id()).or_default().push(Line::Added(Box::new(file.clone())));
     }
     let mut prepared =
         Prepared { id, lost, left_out, written: Vec::new(), summary: counted.build(), grown, parts };

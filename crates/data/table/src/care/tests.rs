@@ -1,7 +1,6 @@
 use super::*;
 use crate::catalog::fault::Fault;
 use crate::plan::plan;
-use crate::row::tests::object;
 use crate::warehouse::tests::{data_files, events, open, read, record, uuids};
 use crate::{Rows, Warehouse};
 use event::ProjectId;
@@ -237,7 +236,8 @@ async fn a_column_added_later_is_filled_in() {
     for offset in 0..4 {
         let mut rows = record(offset * 2, 2);
         rows.events[0].properties =
-            object(json!({"$feature_flag": "beta", "$feature_flag_response": offset}));
+            serde_json::from_value(json!({"$feature_flag": "beta", "$feature_flag_response": offset}))
+                .unwrap();
         warehouse.append(offset, &rows).unwrap();
         warehouse.commit(offset + 1).await.unwrap();
     }

@@ -31,19 +31,19 @@ impl Encode for EventRow {
         out.text(self.distinct_id.as_str());
         out.time(self.timestamp);
         out.time(self.created_at);
-        out.json(&self.properties);
+        out.properties(&self.properties);
         out.text(self.context.as_deref());
         out.text(self.elements_chain.as_str());
         out.uuid(self.person_id);
         out.time(self.person_created_at);
-        out.json(&self.person_properties);
+        out.properties(&self.person_properties);
         out.text(self.person_mode.text());
         for group in &self.groups {
             out.text(group.as_deref());
         }
         match self.group_properties.is_empty() {
             true => out.text(None),
-            false => out.json(&self.group_properties),
+            false => out.properties(&self.group_properties),
         }
         out.text("posthog");
         out.text(self.api_key.as_str());
@@ -63,7 +63,7 @@ impl Encode for PersonRow {
         out.long(origin.project.0);
         out.uuid(self.id);
         out.time(self.created_at);
-        out.json(&self.properties);
+        out.properties(&self.properties);
         out.bool(self.is_identified);
         out.bool(self.is_deleted);
         out.long(self.version);
@@ -92,7 +92,7 @@ impl Encode for GroupRow {
         out.text(self.group_type.as_str());
         out.text(self.group_key.as_str());
         out.time(self.created_at);
-        out.json(&self.properties);
+        out.properties(&self.properties);
         out.long(self.version);
         out.time(origin.at);
         out.end_row();

@@ -6,9 +6,10 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use event::json::Writer;
+use event::{Json, Properties};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 enum Builder {
@@ -26,7 +27,6 @@ pub(crate) struct Encoder {
     next: usize,
     rows: usize,
     bytes: usize,
-    scratch: Vec<u8>,
 }
 
 impl Encoder {
@@ -42,7 +42,7 @@ impl Encoder {
             _ => Builder::Text(StringBuilder::new()),
         });
         let columns = columns.collect();
-        Self { schema, columns, next: 0, rows: 0, bytes: 0, scratch: Vec::new() }
+        Self { schema, columns, next: 0, rows: 0, bytes: 0 }
     }
 
     /// Complete rows held.
@@ -81,21 +81,36 @@ impl Encoder {
 
     /// JSON text.
     pub(crate) fn json<T: Serialize + ?Sized>(&mut self, value: &T) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.clear();
-        serde_json::to_writer(&mut scratch, value).expect("maps with text keys always serialize to memory");
-        self.text(std::str::from_utf8(&scratch).expect("serde_json writes UTF-8"));
-        self.scratch = scratch;
+        self.written(|text| {
+            serde_json::to_writer(Writer(text), value)
+                .expect("maps with text keys always serialize to memory");
+        });
+    }
+
+    /// Properties as JSON text.
+    pub(crate) fn properties(&mut self, value: &Properties) {
+        self.written(|text| value.write(text).expect("writing to memory cannot fail"));
+    }
+
+    /// Text that is written right into its column.
+    fn written(&mut self, write: impl FnOnce(&mut StringBuilder)) {
+        let Builder::Text(builder) = self.column() else { unreachable!("declared as text") };
+        let before = builder.values_slice().len();
+        write(builder);
+        let bytes = builder.values_slice().len() - before;
+        // Closes the value: what was written since the last one is all of it.
+        builder.append_value("");
+        self.bytes += bytes;
     }
 
     /// A property as text: see [`crate::Column::promoted_from`].
-    pub(crate) fn property(&mut self, value: Option<&Value>) {
-        match value {
-            None | Some(Value::Null) => self.text(None),
-            Some(Value::String(text)) => self.text(text.as_str()),
-            Some(Value::Bool(true)) => self.text("true"),
-            Some(Value::Bool(false)) => self.text("false"),
-            Some(other) => self.json(other),
+    pub(crate) fn property(&mut self, value: Option<Json<'_>>) {
+        match value.filter(|value| !value.is_null()) {
+            None => self.text(None),
+            Some(value) => match value.as_str() {
+                Some(text) => self.text(&*text),
+                None => self.text(value.text()),
+            },
         }
     }
 

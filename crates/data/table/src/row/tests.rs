@@ -1,8 +1,10 @@
 use super::*;
 use crate::schema::{EVENTS, TABLES};
 use arrow::array::{Array, AsArray};
+use event::Properties;
 use identity::PersonMode;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 pub(crate) fn event(number: u64) -> EventRow {
     let at = Timestamp::from_microsecond(1_763_600_000_000_000 + number as i64).unwrap();
@@ -12,15 +14,15 @@ pub(crate) fn event(number: u64) -> EventRow {
         distinct_id: format!("user-{}", number % 10),
         timestamp: at,
         created_at: at,
-        properties: object(json!({"$browser": "Chrome", "n": number})),
+        properties: object(json!({"$browser": "Chrome", "n": number})).into(),
         context: None,
         elements_chain: String::new(),
         person_id: Uuid::from_u128(7),
         person_created_at: at,
-        person_properties: Map::new(),
+        person_properties: Arc::default(),
         person_mode: PersonMode::Full,
         groups: [Some("acme".into()), None, None, None, None],
-        group_properties: Map::new(),
+        group_properties: Properties::new(),
         api_key: "phc_test".into(),
         extra: Map::new(),
     }
@@ -63,11 +65,11 @@ fn promoted_columns_answer_as_the_json_read_as_text() {
     ];
     for (value, expected) in cases {
         let mut row = event(1);
-        row.properties.insert("$browser".into(), value.clone());
+        row.properties.insert("$browser", &value);
         assert_eq!(text(&encode_one("events", &row), "p_browser"), expected, "{value}");
     }
     let mut row = event(1);
-    row.properties.clear();
+    row.properties = Properties::new();
     let batch = encode_one("events", &row);
     for column in EVENTS.columns.iter().filter(|column| column.promoted_from.is_some()) {
         assert_eq!(text(&batch, column.name), None, "{}", column.name);
@@ -78,7 +80,7 @@ fn promoted_columns_answer_as_the_json_read_as_text() {
 fn event_columns_hold_what_their_names_say() {
     let mut row = event(5);
     row.extra = object(json!({"z": 1, "a": [true]}));
-    row.group_properties = object(json!({"company": {"name": "Acme"}}));
+    row.group_properties = object(json!({"company": {"name": "Acme"}})).into();
     row.context = Some("{\"x\":1}".into());
     let batch = encode_one("events", &row);
     let expected = [
@@ -138,7 +140,7 @@ pub(crate) fn one_of_each(at: Timestamp) -> Rows {
     rows.persons.push(PersonRow {
         id,
         created_at: at,
-        properties: object(json!({"plan": "pro"})),
+        properties: Arc::new(object(json!({"plan": "pro"})).into()),
         is_identified: true,
         is_deleted: false,
         version: 4,
@@ -155,7 +157,7 @@ pub(crate) fn one_of_each(at: Timestamp) -> Rows {
         group_type: "company".into(),
         group_key: "acme".into(),
         created_at: at,
-        properties: Map::new(),
+        properties: Arc::default(),
         version: 1,
     });
     rows.heatmaps.push(HeatmapRow {

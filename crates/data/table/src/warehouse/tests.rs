@@ -57,6 +57,21 @@ pub(crate) fn data_files(folder: &Path) -> usize {
 }
 
 #[tokio::test]
+async fn what_is_appended_while_a_view_is_held_becomes_visible_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = open(folder.path()).await;
+    warehouse.append(1, &record(0, 2)).unwrap();
+    let held = warehouse.hold().unwrap();
+    for piece in 1..3 {
+        warehouse.append(2, &record(2 * piece, 2)).unwrap();
+        assert_eq!(events(&warehouse).await, uuids(0..2));
+    }
+    assert_eq!(warehouse.stats().tail_rows(), 6);
+    drop(held);
+    assert_eq!(events(&warehouse).await, uuids(0..6));
+}
+
+#[tokio::test]
 async fn rows_are_visible_committed_and_there_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let warehouse = open(folder.path()).await;
@@ -238,7 +253,7 @@ async fn the_later_copy_of_a_fresh_duplicate_wins() {
     let warehouse = open(folder.path()).await;
     warehouse.append(0, &record(0, 3)).unwrap();
     let mut later = event(1);
-    later.properties = object(json!({"$browser": "Firefox"}));
+    later.properties = object(json!({"$browser": "Firefox"})).into();
     assert!(warehouse.replace_event(1, ProjectId(3), &later).unwrap());
     assert!(!warehouse.replace_event(1, ProjectId(4), &later).unwrap(), "another project");
     let mut renamed = later.clone();

@@ -1,0 +1,113 @@
+use super::*;
+use serde_json::json;
+
+fn read(text: &str) -> (Properties, Vec<String>) {
+    let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
+    let mut unreadable = Vec::new();
+    let properties = Properties::read(&raw, |name| unreadable.push(name.to_owned())).unwrap();
+    (properties, unreadable)
+}
+
+/// What a map of JSON values makes of the same text.
+fn model(text: &str) -> Map<String, Value> {
+    serde_json::from_str(text).unwrap()
+}
+
+fn text_of(map: &Map<String, Value>) -> String {
+    serde_json::to_string(map).unwrap()
+}
+
+#[test]
+fn any_text_is_written_as_a_map_of_values_writes_it() {
+    for text in [
+        "{}",
+        "{ }",
+        r#"{"a":1}"#,
+        r#" { "a" : 1 , "b" : [ 1 , 2 ] , "c" : { "d" : "e f" } } "#,
+        r#"{"a":1,"b":2,"a":3}"#,
+        r#"{"a":1e5,"b":1.50,"c":-0,"d":12345678901234567890123,"e":0.00001}"#,
+        r#"{"a":"\/\u00e9\n","b":"\\\"","\u0061b":1,"c\"d":2,"\n":3}"#,
+        r#"{"a":{"b":1,"b":2},"c":[{"d":1.0e1}],"":null}"#,
+        r#"{"ab":1,"\u0061b":2,"c":3}"#,
+        "{\n  \"a\": \"b\",\n  \"c\": true\n}",
+    ] {
+        let (properties, unreadable) = read(text);
+        assert_eq!(properties.to_json(), text_of(&model(text)), "{text}");
+        assert_eq!(properties.to_map(), model(text), "{text}");
+        assert_eq!(serde_json::to_string(&properties).unwrap(), properties.to_json());
+        assert_eq!(serde_json::from_str::<Properties>(text).unwrap(), properties);
+        assert_eq!(serde_json::from_value::<Properties>(json!(properties)).unwrap(), properties);
+        assert!(unreadable.is_empty());
+        let mut compact = properties.clone();
+        compact.compact();
+        assert_eq!((compact.to_json(), &compact), (properties.to_json(), &properties));
+    }
+    let (properties, unreadable) = read(r#"{"a":1e999,"b":[{"c":-1e999}],"d":1}"#);
+    assert_eq!(properties.to_json(), r#"{"a":"1e999","b":"[{\"c\":-1e999}]","d":1}"#);
+    assert_eq!(unreadable, ["a", "b"]);
+    assert!(serde_json::from_str::<Properties>("[1]").is_err());
+}
+
+#[test]
+fn fields_are_changed_as_in_a_map() {
+    let text = r#"{"a":1,"b":"x","c":{"d":[1]},"e":null}"#;
+    let (mut properties, mut model) = (read(text).0, model(text));
+    properties.insert("b", "y\"");
+    model.insert("b".into(), json!("y\""));
+    properties.insert("new\n", true);
+    model.insert("new\n".into(), json!(true));
+    properties.or_insert("a", json!(9.5));
+    properties.or_insert("z", json!({"q": [1.5]}));
+    model.insert("z".into(), json!({"q": [1.5]}));
+    assert_eq!(properties.to_json(), text_of(&model));
+    assert!(properties.remove("a") && !properties.remove("a"));
+    model.shift_remove("a");
+    assert_eq!(properties.take("c"), model.shift_remove("c"));
+    properties.update("z", |value| value["q"][0] = json!(2));
+    model["z"]["q"][0] = json!(2);
+    let inner = properties.object("z").unwrap();
+    properties.insert("copy", &inner);
+    model.insert("copy".into(), json!({"q": [2]}));
+    assert_eq!(properties.to_json(), text_of(&model));
+    assert_eq!(properties.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["b", "e", "new\n", "z", "copy"]);
+    properties.retain(|name| name.len() > 1);
+    assert_eq!(properties.to_json(), r#"{"new\n":true,"copy":{"q":[2]}}"#);
+    assert_eq!((properties.value("new\n"), properties.value("a")), (json!(true), Value::Null));
+    assert_eq!(Properties::from(model.clone()).to_map(), model);
+}
+
+#[test]
+fn maps_are_equal_whatever_the_order() {
+    let equal = |a: &str, b: &str| read(a).0 == read(b).0;
+    assert!(equal(r#"{"a":1,"b":{"c":1,"d":2}}"#, r#"{"b":{"d":2,"c":1},"a":1}"#));
+    assert!(!equal(r#"{"a":1}"#, r#"{"a":1,"b":2}"#));
+    assert!(!equal(r#"{"a":1}"#, r#"{"a":"1"}"#));
+}
+
+#[test]
+fn thousands_of_fields_are_found_and_removed() {
+    let text = |from: usize, to: usize| {
+        let fields: Vec<String> = (from..to).map(|n| format!("\"k{n}\":{n}")).collect();
+        format!("{{{}}}", fields.join(","))
+    };
+    let (mut properties, _) = read(&text(0, 5_000));
+    for n in (0..5_000).step_by(7) {
+        assert!(properties.remove(&format!("k{n}")));
+        assert!(!properties.contains_key(&format!("k{n}")));
+    }
+    properties.extend(&read(&text(4_990, 5_010)).0);
+    for n in 0..5_010 {
+        let expect = (n % 7 != 0 || n >= 4_990).then(|| n.to_string());
+        assert_eq!(properties.get(&format!("k{n}")).map(|json| json.text().to_owned()), expect, "{n}");
+    }
+}
+
+#[test]
+fn what_changes_again_and_again_does_not_grow() {
+    let (mut properties, _) = read(r#"{"a":1,"url":""}"#);
+    for n in 0..10_000 {
+        properties.insert("url", format!("https://example.com/{n}").as_str());
+    }
+    assert!(properties.bytes() < 4_000, "{}", properties.bytes());
+    assert_eq!(properties.to_json(), r#"{"a":1,"url":"https://example.com/9999"}"#);
+}
