@@ -30,7 +30,7 @@ pub struct Properties {
     /// Hashes of the names, beside the fields so that a look through them stays in few cache lines.
     tags: Vec<u32>,
     /// Positions by name, when there are more than [`FEW`].
-    index: Option<Box<HashMap<Box<str>, usize>>>,
+    index: Option<HashMap<Box<str>, usize>>,
     /// Bytes of `text` that no field uses any more.
     dead: usize,
 }
@@ -291,7 +291,7 @@ impl Properties {
             index.insert(name.into(), self.fields.len() - 1);
         } else if self.fields.len() > FEW {
             let named = self.iter().enumerate().map(|(position, (name, _))| (name.into(), position));
-            self.index = Some(Box::new(named.collect()));
+            self.index = Some(named.collect());
         }
     }
 
