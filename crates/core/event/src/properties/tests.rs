@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use serde_json::json;
 
 fn read(text: &str) -> (Properties, Vec<String>) {
@@ -110,4 +111,76 @@ fn what_changes_again_and_again_does_not_grow() {
     }
     assert!(properties.bytes() < 4_000, "{}", properties.bytes());
     assert_eq!(properties.to_json(), r#"{"a":1,"url":"https://example.com/9999"}"#);
+}
+
+/// JSON text of any value, written in any way.
+fn any_json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        Just("false".to_owned()),
+        "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?",
+        "-?(0|[1-9][0-9]{0,8})\\.[0-9]{1,5}",
+        any_string(),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        let field = (any_string(), any_space(), inner.clone())
+            .prop_map(|(name, space, value)| format!("{name}{space}:{space}{value}"));
+        prop_oneof![
+            (prop::collection::vec(inner, 0..4), any_space())
+                .prop_map(|(items, space)| format!("[{}]", items.join(&format!(",{space}")))),
+            (prop::collection::vec(field, 0..4), any_space())
+                .prop_map(|(fields, space)| format!("{{{space}{}}}", fields.join(&format!("{space},")))),
+        ]
+    })
+}
+
+/// Few names, so that some are written twice.
+fn any_string() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(
+        &[
+            "a",
+            "b",
+            "é",
+            "😀",
+            "/",
+            "\u{7f}",
+            "\\n",
+            "\\/",
+            "\\u0061",
+            "\\u00e9",
+            "\\u0000",
+            "\\\\",
+            "\\\"",
+            "\\ud83d\\ude00",
+        ][..],
+    );
+    prop::collection::vec(piece, 0..3).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
+}
+
+fn any_space() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&["", "", "", " ", "\n\t"][..])
+}
+
+proptest! {
+    #[test]
+    fn any_object_is_read_and_written_as_a_map_does_it(
+        fields in prop::collection::vec((any_string(), any_json()), 0..12), space in any_space(), key in any_string()
+    ) {
+        let fields: Vec<String> = fields.into_iter().map(|(name, value)| format!("{name}{space}:{space}{value}")).collect();
+        let text = format!("{{{space}{}}}", fields.join(&format!(",{space}")));
+        let (mut properties, unreadable) = read(&text);
+        let mut model = model(&text);
+        prop_assert!(unreadable.is_empty());
+        prop_assert_eq!(properties.to_json(), text_of(&model));
+        let name: String = serde_json::from_str(&key).unwrap();
+        prop_assert_eq!(properties.get(&name).map(Json::value), model.get(&name).cloned());
+        properties.insert(&name, 1.5_f64.to_string().as_str());
+        model.insert(name.clone(), json!("1.5"));
+        prop_assert_eq!(properties.to_json(), text_of(&model));
+        properties.compact();
+        prop_assert_eq!(properties.take(&name), model.shift_remove(&name));
+        prop_assert_eq!(properties.to_json(), text_of(&model));
+        prop_assert_eq!(Properties::from(model.clone()), properties);
+    }
 }
