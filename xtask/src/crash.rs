@@ -11,7 +11,7 @@ use crate::install;
 use anyhow::Context as _;
 use judge::Verdict;
 use oracle::Oracle;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,19 +25,19 @@ use writer::Sent;
 pub struct Options {
     /// How often the server is killed.
     #[arg(long, default_value_t = 100)]
-    kills: u64,
+    pub kills: u64,
     /// Repeats a run; a new one is drawn and printed otherwise.
     #[arg(long)]
-    seed: Option<u64>,
+    pub seed: Option<u64>,
     /// Writers that send at the same time.
     #[arg(long, default_value_t = 12)]
-    writers: u64,
+    pub writers: u64,
     /// Uses the release build.
     #[arg(long)]
-    release: bool,
+    pub release: bool,
     /// Leaves the data folder behind; a run that fails always does.
     #[arg(long)]
-    keep: bool,
+    pub keep: bool,
 }
 
 /// Small limits, so that kills also hit rotations and commits.
@@ -59,6 +59,12 @@ struct Lives {
 
 /// Runs the kills and the judgement; fails when anything was lost, doubled, changed or invented.
 pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
+    println!("{}", json!({"crash": measure(root, options)?}));
+    Ok(())
+}
+
+/// The same, for the figures.
+pub fn measure(root: &Path, options: &Options) -> anyhow::Result<Value> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let seed = options.seed.unwrap_or(clock.as_secs() ^ u64::from(clock.subsec_nanos()));
     println!("seed {seed}, {} kills, {} writers", options.kills, options.writers);
@@ -84,15 +90,15 @@ pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         .unwrap_or_else(|fault| Verdict::unreadable(&fault));
     let log = std::fs::read(setup.data.with_extension("log")).unwrap_or_default();
     lives.panics = String::from_utf8_lossy(&log).matches("panicked at").count();
-    report(seed, &lives, &sent, &[("sql", &sql), ("pyiceberg", &tables)]);
+    let figures = report(seed, &lives, &sent, &[("sql", &sql), ("pyiceberg", &tables)]);
     let passed = sql.is_clean() && tables.is_clean() && sent.iter().all(|one| one.refused.is_empty());
     if options.keep || !passed {
         println!("kept {}", folder.keep().display());
     }
     anyhow::ensure!(stop.success(), "the server ended with {stop} after SIGTERM");
     anyhow::ensure!(lives.panics == 0, "the server panicked {} times", lives.panics);
-    anyhow::ensure!(passed, "seed {seed}: see above");
-    Ok(())
+    anyhow::ensure!(passed, "seed {seed}: {figures}");
+    Ok(figures)
 }
 
 /// Writers run all the time; the server is started and killed beneath them, and left running at the end.
@@ -151,7 +157,7 @@ fn fresh_event(api: &Api) -> anyhow::Result<Duration> {
     Ok(start.elapsed())
 }
 
-fn report(seed: u64, lives: &Lives, sent: &[Sent], verdicts: &[(&str, &Verdict)]) {
+fn report(seed: u64, lives: &Lives, sent: &[Sent], verdicts: &[(&str, &Verdict)]) -> Value {
     for fault in sent.iter().flat_map(|one| &one.refused).take(10) {
         println!("refused: {fault}");
     }
@@ -163,21 +169,18 @@ fn report(seed: u64, lives: &Lives, sent: &[Sent], verdicts: &[(&str, &Verdict)]
     let mut restarts: Vec<u128> = lives.restarts.iter().map(Duration::as_millis).collect();
     restarts.sort_unstable();
     let at = |part: usize| restarts.get((restarts.len() * part / 100).min(restarts.len().saturating_sub(1)));
-    let line = json!({
-        "crash": {
-            "seed": seed,
-            "kills": lives.kills,
-            "requests_acked": sent.iter().map(|one| one.requests).sum::<u64>(),
-            "events_acked": sent.iter().map(|one| one.events).sum::<u64>(),
-            "replay_chunks_acked": sent.iter().map(|one| one.chunks.len()).sum::<usize>(),
-            "sends_repeated": sent.iter().map(|one| one.repeated).sum::<u64>(),
-            "refused": sent.iter().map(|one| one.refused.len()).sum::<usize>(),
-            "sql": verdicts[0].1.line(),
-            "pyiceberg": verdicts[1].1.line(),
-            "restart_ms": {"p50": at(50), "p99": at(99), "max": restarts.last()},
-            "fresh_ms": lives.fresh.as_millis(),
-            "panics": lives.panics,
-        }
-    });
-    println!("{line}");
+    json!({
+        "seed": seed,
+        "kills": lives.kills,
+        "requests_acked": sent.iter().map(|one| one.requests).sum::<u64>(),
+        "events_acked": sent.iter().map(|one| one.events).sum::<u64>(),
+        "replay_chunks_acked": sent.iter().map(|one| one.chunks.len()).sum::<usize>(),
+        "sends_repeated": sent.iter().map(|one| one.repeated).sum::<u64>(),
+        "refused": sent.iter().map(|one| one.refused.len()).sum::<usize>(),
+        "sql": verdicts[0].1.line(),
+        "pyiceberg": verdicts[1].1.line(),
+        "restart_ms": {"p50": at(50), "p99": at(99), "max": restarts.last()},
+        "fresh_ms": lives.fresh.as_millis(),
+        "panics": lives.panics,
+    })
 }

@@ -10,6 +10,7 @@ mod install;
 mod run;
 mod test;
 mod tidy;
+mod torture;
 
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,8 @@ enum Task {
     Docs(docs::Options),
     /// Kills the real server at random moments and checks that nothing was lost or doubled.
     Crash(crash::Options),
+    /// Does a fault, or all, to the real server and checks what must hold afterwards.
+    Torture(torture::Options),
     /// Measures the real server beside a bare floor.
     Bench(bench::Options),
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&root, &options),
         Task::Docs(options) => docs::run(&root, &options),
         Task::Crash(options) => crash::run(&root, &options),
+        Task::Torture(options) => torture::run(&root, &options),
         Task::Bench(options) => bench::run(&root, &options),
     };
     match outcome {

@@ -31,9 +31,9 @@ impl Deref for App {
 /// What is in it.
 pub struct Parts {
     /// The settings in force.
-    pub settings: Arc<Settings>,
+    pub settings: Settings,
     /// Networks whose forwarding headers are believed.
-    pub trusted: Arc<[Network]>,
+    pub trusted: Vec<Network>,
     /// Where the time comes from.
     pub clock: Clock,
     /// Where events go.

@@ -71,7 +71,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     let trusted = settings.server.trusted_proxies.iter().filter_map(|text| Network::parse(text)).collect();
     let app = App::new(app::Parts {
         door: Door::new(log.clone(), directory.clone(), bounds),
-        settings: Arc::new(settings),
+        settings,
         trusted,
         clock,
         directory: directory.clone(),

@@ -22,7 +22,7 @@ pub mod verdict;
 pub use answer::results;
 pub use batch::{Batch, Event, parse};
 pub use body::{Encoding, decode};
-pub use capture::{accepted, capture};
+pub use capture::{Accepted, accepted, capture};
 pub use error::Error;
 pub use head::{Head, headers, request_id};
 pub use options::Options;

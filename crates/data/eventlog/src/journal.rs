@@ -101,12 +101,12 @@ impl Journal {
             return Err(error.clone());
         }
         let count = records.len();
-        batch::encode(&mut self.buffer, &mut self.packer, records);
-        let length = self.buffer.len() as u64;
-        let needs_segment = length > self.active.header.capacity - self.active.end().position;
-        if let Err(error) =
-            self.check_space().and_then(|()| if needs_segment { self.rotate(length) } else { Ok(()) })
-        {
+        // Before the records are compressed: a full disk must not cost a full core.
+        let made_room = self.check_space().and_then(|()| {
+            batch::encode(&mut self.buffer, &mut self.packer, records);
+            self.make_room(self.buffer.len() as u64)
+        });
+        if let Err(error) = made_room {
             telemetry::log::refused("no_space", count as u64);
             return Err(error);
         }
@@ -177,6 +177,14 @@ impl Journal {
                 Ok(())
             }
         }
+    }
+
+    /// Sees to it that the active segment has room for a batch of `length` bytes.
+    fn make_room(&mut self, length: u64) -> Result<()> {
+        if length > self.active.header.capacity - self.active.end().position {
+            self.rotate(length)?;
+        }
+        Ok(())
     }
 
     /// Starts a new segment with room for a batch of `length` bytes.

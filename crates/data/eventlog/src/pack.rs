@@ -3,6 +3,7 @@
 //! Requests of one moment look alike: a hundred of them in one zstd frame take a quarter of the bytes that they take one
 //! by one, and a quarter of the time, because most of the work on a small input is building its tables.
 
+use std::cell::RefCell;
 use std::io;
 
 use bytes::Bytes;
@@ -16,6 +17,11 @@ const LEVEL: i32 = 1;
 const WORTHWHILE: u64 = 256;
 /// Memory above this is given back after use.
 const KEEP: usize = 4 << 20;
+
+thread_local! {
+    /// Setting one up costs more than unpacking one small batch; one per thread is kept for reuse.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 /// Packs batches; keeps its memory between them.
 pub(crate) struct Packer {
@@ -60,6 +66,12 @@ impl Packer {
 
 /// Undoes [`Packer::pack`] for records of `total` bytes in all; `None` when the bytes are not such a frame.
 pub(crate) fn unpack(packed: &[u8], total: usize) -> io::Result<Option<Bytes>> {
-    let plain = Decompressor::new()?.decompress(packed, total);
+    let plain = DECOMPRESSOR.with_borrow_mut(|slot| {
+        let decompressor = match slot {
+            Some(kept) => kept,
+            None => slot.insert(Decompressor::new()?),
+        };
+        io::Result::Ok(decompressor.decompress(packed, total))
+    })?;
     Ok(plain.ok().filter(|plain| plain.len() == total).map(Bytes::from))
 }

@@ -128,6 +128,11 @@ impl Gathered {
             if batch.base > self.next {
                 return Err(Error::corrupt(&segment.name, position, "records are missing before this batch"));
             }
+            // The mark the search started at may lie before the batch that holds the next record.
+            if batch.end() <= self.next {
+                position += batch.disk_len();
+                continue;
+            }
             let damaged = || {
                 Error::corrupt(&segment.name, position, "a record of this batch does not match its checksum")
             };

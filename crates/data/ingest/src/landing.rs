@@ -5,7 +5,7 @@ use crate::error::{Error, Kind};
 use crate::record;
 use event::normalize::{self, Context};
 use event::{CapturedEvent, RawEvent, Received, Rejection, Resource, Route};
-use wire::v1::{Batch, Verdict};
+use wire::v1::Accepted;
 
 /// Decompressed bytes a record may hold: more than any setting lets through the door.
 const BUDGET: usize = 1 << 30;
@@ -44,7 +44,7 @@ pub struct Reading<'a> {
 /// What is left of them.
 enum Events<'a> {
     V0(std::vec::IntoIter<RawEvent<'a>>, Context),
-    V1(Batch<'a>, std::vec::IntoIter<(usize, Verdict)>),
+    V1(Accepted<'a>),
 }
 
 /// Parses a capture request.
@@ -54,10 +54,10 @@ enum Events<'a> {
 pub fn read(opened: &Opened) -> Result<Reading<'_>, Rejection> {
     let received = &opened.received;
     if received.route.is_v1() {
-        let batch = wire::v1::parse(&opened.json).map_err(|error| Rejection::Parsing(error.to_string()))?;
-        let verdicts = wire::v1::verdicts(&batch, received, &received.limits.unwrap_or_default());
-        let verdicts: Vec<_> = verdicts.into_iter().enumerate().collect();
-        return Ok(Reading { received, events: Events::V1(batch, verdicts.into_iter()) });
+        let limits = received.limits.unwrap_or_default();
+        let accepted = wire::v1::accepted(&opened.json, received, &limits)
+            .map_err(|error| Rejection::Parsing(error.to_string()))?;
+        return Ok(Reading { received, events: Events::V1(accepted) });
     }
     let request = wire::capture::parse(received.route, &opened.json)?;
     let context = Context { sent_at: request.sent_at, historical: request.historical_migration, index: 0 };
@@ -102,10 +102,7 @@ impl Reading<'_> {
                 }
                 Ok(None)
             }
-            Events::V1(batch, verdicts) => {
-                let accepted = verdicts.find(|(_, verdict)| verdict.is_accepted());
-                Ok(accepted.map(|(index, _)| wire::v1::capture(&batch.events[index], self.received, batch)))
-            }
+            Events::V1(accepted) => Ok(accepted.next()),
         }
     }
 

@@ -56,6 +56,17 @@ pub enum Owner {
     Group(u8),
 }
 
+impl Owner {
+    /// The columns `owner` and `slot` of every store: PostHog's numbers, and -1 where there is no slot.
+    pub(crate) fn stored(self) -> (i16, i16) {
+        match self {
+            Self::Event => (1, -1),
+            Self::Person => (2, -1),
+            Self::Group(slot) => (3, i16::from(slot)),
+        }
+    }
+}
+
 /// The type of a property, as PostHog names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PropertyType {

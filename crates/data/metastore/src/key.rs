@@ -3,13 +3,15 @@
 use crate::{Kind as Fault, Result, project};
 use async_trait::async_trait;
 use event::{ProjectId, ProjectKey};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rand::{CryptoRng, Rng, distr::Alphanumeric};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// Random characters of a generated key: 43 of base 62 carry 256 bits.
 const RANDOM_CHARS: usize = 43;
+/// How exact `last_used_at` is: one write per key in this time.
+pub(crate) const NOTED_EVERY: SignedDuration = SignedDuration::from_hours(1);
 /// Bytes of the longest secret key that is accepted.
 const SECRET_BYTES: usize = 256;
 

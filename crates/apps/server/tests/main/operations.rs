@@ -44,9 +44,9 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
         ingest::accept::Bounds { decompressed: 1 << 20, events: event::event_size::Limits::default() };
     App::new(Parts {
         door: ingest::Door::new(log, directory.clone(), bounds),
-        trusted: Arc::new([]),
+        trusted: Vec::new(),
         clock: Clock::from_setting(&settings.clock.fixed),
-        settings: Arc::new(settings),
+        settings,
         directory,
         metastore,
         engine: Arc::new(query::Engine::new(Arc::new(warehouse), query::Limits::default()).expect("engine")),

@@ -1,6 +1,6 @@
 //! From an accepted v1 event to what the pump folds.
 
-use super::{Batch, Error, Event, Options, instant, parse, verdicts};
+use super::{Batch, Error, Event, Options, Verdict, instant, parse, verdicts};
 use crate::object;
 use event::event_size::Limits;
 use event::json::ToJson;
@@ -9,19 +9,33 @@ use event::{CapturedEvent, Properties, Received, Warning, distinct_id, limit};
 use jiff::Timestamp;
 use serde_json::Map;
 use serde_json::value::RawValue;
+use std::iter::Enumerate;
+use std::vec::IntoIter;
 
-/// The events of a stored v1 body that were accepted, in their order.
+/// Finds the events of a stored v1 body that were accepted, and builds them in their order, one at a time.
 ///
 /// # Errors
 /// Never for a body that the door accepted under the same rules; otherwise as [`parse`].
-pub fn accepted(json: &str, received: &Received, limits: &Limits) -> Result<Vec<CapturedEvent>, Error> {
+pub fn accepted<'a>(json: &'a str, received: &'a Received, limits: &Limits) -> Result<Accepted<'a>, Error> {
     let batch = parse(json)?;
-    let verdicts = verdicts(&batch, received, limits);
-    let pairs = batch.events.iter().zip(&verdicts);
-    Ok(pairs
-        .filter(|(_, verdict)| verdict.is_accepted())
-        .map(|(event, _)| capture(event, received, &batch))
-        .collect())
+    let verdicts = verdicts(&batch, received, limits).into_iter().enumerate();
+    Ok(Accepted { batch, received, verdicts })
+}
+
+/// Events still to be built; see [`accepted`].
+pub struct Accepted<'a> {
+    batch: Batch<'a>,
+    received: &'a Received,
+    verdicts: Enumerate<IntoIter<Verdict>>,
+}
+
+impl Iterator for Accepted<'_> {
+    type Item = CapturedEvent;
+
+    fn next(&mut self) -> Option<CapturedEvent> {
+        let (index, _) = self.verdicts.find(|(_, verdict)| verdict.is_accepted())?;
+        Some(capture(&self.batch.events[index], self.received, &self.batch))
+    }
 }
 
 /// Builds the captured event of an accepted one.

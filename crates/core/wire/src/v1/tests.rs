@@ -1,6 +1,6 @@
 use super::*;
 use event::event_size::Limits;
-use event::{ProjectId, Received, Resource, Route};
+use event::{CapturedEvent, ProjectId, Received, Resource, Route};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -8,6 +8,10 @@ use std::io::Write;
 
 const NOW: &str = "2026-11-20T12:00:00Z";
 const ID: &str = "0190a0b0-0000-7000-8000-000000000001";
+
+fn accepted(json: &str, received: &Received, limits: &Limits) -> Result<Vec<CapturedEvent>, Error> {
+    super::accepted(json, received, limits).map(Iterator::collect)
+}
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()

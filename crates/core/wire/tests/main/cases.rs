@@ -182,7 +182,7 @@ fn read_v1(request: &Request, route: Route) -> Result<(String, Vec<CapturedEvent
     let received: Received = serde_json::from_value(envelope).unwrap();
     let limits = event_size::Limits::default();
     let verdicts = v1::verdicts(&batch, &received, &limits);
-    Ok((v1::results(&verdicts), v1::accepted(&text, &received, &limits)?))
+    Ok((v1::results(&verdicts), v1::accepted(&text, &received, &limits)?.collect()))
 }
 
 fn shown(recording: &replay::Recording<'_>) -> Map<String, Value> {

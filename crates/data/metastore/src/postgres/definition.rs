@@ -61,7 +61,7 @@ pub(super) async fn write(tx: &Transaction<'_>, project: ProjectId, seen: &Defin
         change(tx, sql, &[&project.0, &names, &created, &last]).await?;
     }
     if !properties.is_empty() {
-        let (owners, slots): (Vec<_>, Vec<_>) = properties.iter().map(|row| columns(row.owner)).unzip();
+        let (owners, slots): (Vec<_>, Vec<_>) = properties.iter().map(|row| row.owner.stored()).unzip();
         let names: Vec<_> = properties.iter().map(|row| stored(&row.name)).collect();
         let kinds: Vec<_> = properties.iter().map(|row| row.kind.map(PropertyType::text)).collect();
         let sql = "INSERT INTO property_definitions AS known (project_id, owner, slot, name, kind)
@@ -81,14 +81,6 @@ pub(super) async fn write(tx: &Transaction<'_>, project: ProjectId, seen: &Defin
         change(tx, sql, &[&project.0, &events, &properties]).await?;
     }
     Ok(())
-}
-
-fn columns(owner: Owner) -> (i16, i16) {
-    match owner {
-        Owner::Event => (1, -1),
-        Owner::Person => (2, -1),
-        Owner::Group(slot) => (3, i16::from(slot)),
-    }
 }
 
 async fn count(tx: &Transaction<'_>, of: &str, with: &[&(dyn ToSql + Sync)]) -> Result<u64, Fault> {
@@ -118,7 +110,7 @@ async fn properties(
 ) -> Result<Listing<Property>, Fault> {
     const MATCH: &str = "FROM property_definitions WHERE project_id = $1 AND owner = $2 AND slot = $3
                          AND ($4::text IS NULL OR strpos(lower(name), lower($4 COLLATE \"C\")) > 0)";
-    let (kind, slot) = columns(owner);
+    let (kind, slot) = owner.stored();
     let (search, limit, offset) = sought(page);
     let count = count(tx, MATCH, &[&project.0, &kind, &slot, &search]).await?;
     let sql = format!("SELECT name, kind {MATCH} ORDER BY name LIMIT $5 OFFSET $6");

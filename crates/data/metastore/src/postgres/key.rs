@@ -4,16 +4,13 @@ use super::Postgres;
 use super::fault::Fault;
 use super::project::{existing, next_number, refuse_secret, refuse_taken};
 use super::value::{change, column, json, maybe_time, micros, row, rows, stored, text, time, written};
-use crate::key::{Credential, Grant, Kind, NewKey, Store, hash};
+use crate::key::{Credential, Grant, Kind, NOTED_EVERY, NewKey, Store, hash};
 use crate::{Kind as Outcome, Result, project};
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use event::{ProjectId, ProjectKey};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_postgres::Row;
-
-/// How exact `last_used_at` is: one write per key in this time.
-const USED: SignedDuration = SignedDuration::from_hours(1);
 
 const COLUMNS: &str = "id, kind, label, mask, scopes, projects, created_at, last_used_at";
 
@@ -108,7 +105,7 @@ impl Store for Postgres {
         let hash = hash(value);
         let found = self.finish("look up a key", async { find(&self.client().await?, &hash).await }).await?;
         let Some(mut credential) = found else { return Ok(None) };
-        if credential.last_used_at.is_some_and(|used| now.duration_since(used) < USED) {
+        if credential.last_used_at.is_some_and(|used| now.duration_since(used) < NOTED_EVERY) {
             return Ok(Some(credential));
         }
         let id = credential.id;

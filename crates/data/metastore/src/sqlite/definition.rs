@@ -54,7 +54,7 @@ pub(super) fn write(tx: &Transaction<'_>, project: ProjectId, seen: &Definitions
              WHERE kind IS NULL AND excluded.kind IS NOT NULL",
     )?;
     for row in &seen.properties {
-        let (owner, slot) = columns(row.owner);
+        let (owner, slot) = row.owner.stored();
         property.execute(params![project.0, owner, slot, row.name, row.kind.map(PropertyType::text)])?;
     }
     let mut pair = tx.prepare_cached(
@@ -64,14 +64,6 @@ pub(super) fn write(tx: &Transaction<'_>, project: ProjectId, seen: &Definitions
         pair.execute(params![project.0, row.event, row.property])?;
     }
     Ok(())
-}
-
-fn columns(owner: Owner) -> (i64, i64) {
-    match owner {
-        Owner::Event => (1, -1),
-        Owner::Person => (2, -1),
-        Owner::Group(slot) => (3, i64::from(slot)),
-    }
 }
 
 fn events(tx: &Transaction<'_>, project: ProjectId, page: &Page) -> Result<Listing<Event>, Fault> {
@@ -99,7 +91,7 @@ fn properties(
 ) -> Result<Listing<Property>, Fault> {
     const MATCH: &str = "FROM property_definitions WHERE project_id = ?1 AND owner = ?2 AND slot = ?3
                          AND (?4 IS NULL OR instr(lower(name), lower(?4)) > 0)";
-    let (kind, slot) = columns(owner);
+    let (kind, slot) = owner.stored();
     let count = tx
         .prepare_cached(&format!("SELECT count(*) {MATCH}"))?
         .query_row(params![project.0, kind, slot, page.search], |row| row.get::<_, i64>(0))?;

@@ -4,15 +4,12 @@ use super::Sqlite;
 use super::fault::Fault;
 use super::project::{existing, refuse_secret, refuse_taken};
 use super::value::{json, maybe_time, micros, text, time};
-use crate::key::{Credential, Grant, Kind, NewKey, Store, hash};
+use crate::key::{Credential, Grant, Kind, NOTED_EVERY, NewKey, Store, hash};
 use crate::{Kind as Outcome, Result, project};
 use async_trait::async_trait;
 use event::{ProjectId, ProjectKey};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::{Row, Transaction, params};
-
-/// How exact `last_used_at` is: one write per key in this time.
-const USED: SignedDuration = SignedDuration::from_hours(1);
 
 const COLUMNS: &str = "id, kind, label, mask, scopes, projects, created_at, last_used_at";
 
@@ -94,7 +91,7 @@ impl Store for Sqlite {
         let hash = hash(value);
         let found = self.read("look up a key", move |tx| find(tx, &hash)).await?;
         let Some(mut credential) = found else { return Ok(None) };
-        if credential.last_used_at.is_some_and(|used| now.duration_since(used) < USED) {
+        if credential.last_used_at.is_some_and(|used| now.duration_since(used) < NOTED_EVERY) {
             return Ok(Some(credential));
         }
         let id = credential.id;
