@@ -49,7 +49,7 @@ pub fn postgres() -> anyhow::Result<()> {
 }
 
 /// `$XDG_CACHE_HOME/tenrec`, else `~/.cache/tenrec`.
-fn cache() -> anyhow::Result<PathBuf> {
+pub fn cache() -> anyhow::Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let base = base.filter(|path| path.is_absolute()).or_else(home);

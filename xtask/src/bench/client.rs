@@ -24,6 +24,8 @@ pub struct Load {
     pub connections: usize,
     /// How long to send.
     pub span: Duration,
+    /// Requests to send at most, in a closed loop.
+    pub most: u64,
 }
 
 /// One request as bytes.
@@ -79,6 +81,9 @@ pub fn closed(load: &Load) -> anyhow::Result<Outcome> {
             let mut stream = None;
             while start.elapsed() < load.span {
                 let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= load.most {
+                    break;
+                }
                 tally.send(&load, &mut stream, number, Instant::now()).await;
             }
             tally

@@ -1,11 +1,12 @@
 //! A server under measurement: ours or the floor, and what `/proc` says of it.
 
+use super::Bench;
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use testkit::server::Setup;
-use testkit::{Api, Server, free_port};
+use testkit::server::{PERSONAL_KEY, PROJECT_KEY, Setup};
+use testkit::{Api, Server, binary, free_port};
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +17,25 @@ pub enum Which {
     Ours,
 }
 
-/// The binaries of both.
+/// What is run.
 pub struct Binaries {
     /// `floor`.
     pub floor: PathBuf,
     /// `tenrec`.
     pub ours: PathBuf,
+    /// Fills a log, see `crates/data/ingest/examples/fill.rs`.
+    pub fill: PathBuf,
+    /// Commits again and again, see `crates/data/table/examples/publish.rs`.
+    pub publish: PathBuf,
+}
+
+impl Binaries {
+    /// Builds them all for release.
+    pub fn build(root: &Path) -> anyhow::Result<Self> {
+        let (ours, examples) = binary::build_with_examples(root)?;
+        let floor = binary::build_floor(root)?;
+        Ok(Self { floor, ours, fill: examples.join("fill"), publish: examples.join("publish") })
+    }
 }
 
 /// One running server on an empty folder. It is killed when this is dropped.
@@ -33,24 +47,30 @@ pub enum Running {
 }
 
 impl Running {
-    /// Starts on `folder`, which is emptied first.
-    pub fn start(which: Which, binaries: &Binaries, folder: &Path) -> anyhow::Result<Self> {
-        let data = folder.join("data");
+    /// Starts on an empty folder.
+    pub fn start(which: Which, bench: &Bench) -> anyhow::Result<Self> {
+        Self::start_with(which, bench, &[])
+    }
+
+    /// Starts on an empty folder, with more in its environment.
+    pub fn start_with(which: Which, bench: &Bench, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let data = bench.folder().join("data");
         if data.exists() {
             std::fs::remove_dir_all(&data)?;
         }
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         match which {
             Which::Ours => {
-                let setup =
-                    Setup { binary: binaries.ours.clone(), data, port: None, environment: Vec::new() };
-                Ok(Self::Ours(Box::new(Server::start(&setup)?)))
+                Self::start_on(Setup { binary: bench.binaries.ours.clone(), data, port: None, environment })
             }
             Which::Floor => {
                 std::fs::create_dir_all(&data)?;
                 let address = format!("127.0.0.1:{}", free_port()?);
-                let child = Command::new(&binaries.floor)
+                let child = Command::new(&bench.binaries.floor)
                     .arg(data.join("floor.log"))
                     .arg(&address)
+                    .envs(environment)
                     .stdin(Stdio::null())
                     .spawn()
                     .context("cannot start the floor")?;
@@ -58,6 +78,29 @@ impl Running {
                 running.wait_ready()?;
                 Ok(running)
             }
+        }
+    }
+
+    /// Starts ours on a folder as it is.
+    pub fn start_on(setup: Setup) -> anyhow::Result<Self> {
+        Ok(Self::Ours(Box::new(Server::start(&setup)?)))
+    }
+
+    /// A client with the keys of the servers under test.
+    pub fn api(&self) -> Api {
+        Api::new(&format!("http://{}", self.address()), PROJECT_KEY, PERSONAL_KEY)
+    }
+
+    /// The sum of the series that start with `prefix`.
+    pub fn metric(&self, prefix: &str) -> anyhow::Result<f64> {
+        self.api().metric(prefix)
+    }
+
+    /// From spawn to ready, in milliseconds.
+    pub fn started_ms(&self) -> f64 {
+        match self {
+            Self::Floor(..) => 0.0,
+            Self::Ours(server) => server.started_in().as_secs_f64() * 1e3,
         }
     }
 
@@ -128,11 +171,21 @@ impl std::ops::Sub for Cpu {
 }
 
 /// Reads a line of `/proc/PID/stat` or `/proc/PID/task/TID/stat`.
-fn cpu_seconds(stat: &str) -> anyhow::Result<f64> {
+pub fn cpu_seconds(stat: &str) -> anyhow::Result<f64> {
+    // Fields 14 and 15 of proc(5), counted after the name.
+    ticks(stat, 11)
+}
+
+/// The same of children that have ended and were waited for.
+pub fn cpu_of_ended_children(stat: &str) -> anyhow::Result<f64> {
+    ticks(stat, 13)
+}
+
+/// The sum of two neighbouring fields; Linux counts them in hundredths of a second.
+fn ticks(stat: &str, at: usize) -> anyhow::Result<f64> {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
-    // Fields 14 and 15 of proc(5), counted after the name; Linux counts them in hundredths of a second.
-    let (user, system) = ticks(11).zip(ticks(12)).context("unreadable /proc/PID/stat")?;
+    let field = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
+    let (user, system) = field(at).zip(field(at + 1)).context("unreadable /proc/PID/stat")?;
     Ok((user + system) / 100.0)
 }
 

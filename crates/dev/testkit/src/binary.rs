@@ -29,6 +29,31 @@ pub fn build(root: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
     Ok(folder(root, profile).join("tenrec"))
 }
 
+/// Builds the release binary, or takes the one that `TENREC_BINARY` names, and the examples that benchmarks run;
+/// returns the path of the binary and the folder of the examples.
+///
+/// They are built together, so that the libraries both need are compiled with the same features and thus once.
+pub fn build_with_examples(root: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let what = [
+        "-p",
+        "cli",
+        "-p",
+        "table",
+        "-p",
+        "ingest",
+        "--bin",
+        "tenrec",
+        "--example",
+        "fill",
+        "--example",
+        "publish",
+    ];
+    compile(root, Profile::Release, &what)?;
+    let built = folder(root, Profile::Release);
+    let ready = std::env::var_os("TENREC_BINARY").map(PathBuf::from);
+    Ok((ready.unwrap_or_else(|| built.join("tenrec")), built.join("examples")))
+}
+
 /// Builds the bare server that benchmarks compare with and returns its path.
 pub fn build_floor(root: &Path) -> anyhow::Result<PathBuf> {
     compile(root, Profile::Release, &["-p", "testkit", "--features", "floor", "--bin", "floor"])?;

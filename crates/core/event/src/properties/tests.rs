@@ -184,3 +184,14 @@ proptest! {
         prop_assert_eq!(Properties::from(model.clone()), properties);
     }
 }
+
+#[test]
+fn a_known_hash_finds_what_the_name_finds() {
+    for count in [3, FEW + 10] {
+        let properties: Properties =
+            (0..count).map(|number| (format!("name {number}"), number % 2 == 0)).collect();
+        for name in ["name 0", "name 2", "name 270", "other"] {
+            assert_eq!(properties.get_hashed(name, hash(name)), properties.get(name), "{name} of {count}");
+        }
+    }
+}

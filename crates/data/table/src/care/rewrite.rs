@@ -16,9 +16,6 @@ use iceberg::table::Table;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// zstd level of files that stay for long.
-const LEVEL: i32 = 3;
-
 /// Tells which rows stay, for as long as it is needed.
 pub(super) type Sieve = Arc<dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync>;
 
@@ -115,7 +112,7 @@ impl Rewrite {
             let (sink, filled) = match &mut open {
                 Some(open) => open,
                 None => {
-                    let properties = properties(&self.bound, rows, LEVEL);
+                    let properties = properties(&self.bound, rows);
                     let name = format!("care-{}", clock::fresh_name());
                     let sink = Sink::open(&self.table, &self.bound, partition.clone(), &name, properties)?;
                     open.insert((sink, 0))

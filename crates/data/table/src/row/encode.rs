@@ -5,6 +5,13 @@ use crate::schema::EVENTS;
 use event::{ProjectId, Warning};
 use identity::{EventRow, GroupRow, HeatmapRow, MappingRow, PersonRow};
 use jiff::Timestamp;
+use std::sync::LazyLock;
+
+/// Properties with a column of their own, in the order of these columns, and their hashes.
+static PROMOTED: LazyLock<Vec<(&str, u64)>> = LazyLock::new(|| {
+    let promoted = EVENTS.columns.iter().filter_map(|column| column.promoted_from);
+    promoted.map(|property| (property, event::properties::hash(property))).collect()
+});
 
 /// Where rows come from.
 #[derive(Clone, Copy)]
@@ -51,8 +58,8 @@ impl Encode for EventRow {
             true => out.text(None),
             false => out.json(&self.extra),
         }
-        for property in EVENTS.columns.iter().filter_map(|column| column.promoted_from) {
-            out.property(self.properties.get(property));
+        for (property, hash) in PROMOTED.iter() {
+            out.property(self.properties.get_hashed(property, *hash));
         }
         out.end_row();
     }

@@ -10,6 +10,7 @@ use event::json::Writer;
 use event::{Json, Properties};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::sync::Arc;
 use uuid::Uuid;
 
 enum Builder {
@@ -20,10 +21,53 @@ enum Builder {
     Time(TimestampMicrosecondBuilder),
 }
 
+impl Builder {
+    /// A builder for values of this type, with room for so many and, if they are texts, for so many bytes.
+    fn new(kind: &DataType, rows: usize, bytes: usize) -> Self {
+        match kind {
+            DataType::Int64 => Self::Long(Int64Builder::with_capacity(rows)),
+            DataType::Int32 => Self::Int(Int32Builder::with_capacity(rows)),
+            DataType::Boolean => Self::Bool(BooleanBuilder::with_capacity(rows)),
+            DataType::Timestamp(_, _) => {
+                Self::Time(TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(kind.clone()))
+            }
+            _ => Self::Text(StringBuilder::with_capacity(rows, bytes)),
+        }
+    }
+
+    fn append_nulls(&mut self, count: usize) {
+        match self {
+            Self::Text(builder) => builder.append_nulls(count),
+            Self::Long(builder) => builder.append_nulls(count),
+            Self::Int(builder) => builder.append_nulls(count),
+            Self::Bool(builder) => builder.append_nulls(count),
+            Self::Time(builder) => builder.append_nulls(count),
+        }
+    }
+}
+
+/// A column being filled.
+struct Open {
+    builder: Builder,
+    /// Nulls at its end that the builder does not have yet: most columns of most rows are empty, and counting is cheaper
+    /// than writing.
+    nulls: usize,
+}
+
+impl Open {
+    /// The builder with everything given so far.
+    fn settled(&mut self) -> &mut Builder {
+        if self.nulls > 0 {
+            self.builder.append_nulls(std::mem::take(&mut self.nulls));
+        }
+        &mut self.builder
+    }
+}
+
 /// Collects rows as columns. Values are given in column order; [`Encoder::end_row`] closes a row.
 pub(crate) struct Encoder {
     schema: SchemaRef,
-    columns: Vec<Builder>,
+    columns: Vec<Open>,
     next: usize,
     rows: usize,
     bytes: usize,
@@ -32,16 +76,8 @@ pub(crate) struct Encoder {
 impl Encoder {
     /// An empty encoder for `schema`.
     pub(crate) fn new(schema: SchemaRef) -> Self {
-        let columns = schema.fields().iter().map(|field| match field.data_type() {
-            DataType::Int64 => Builder::Long(Int64Builder::new()),
-            DataType::Int32 => Builder::Int(Int32Builder::new()),
-            DataType::Boolean => Builder::Bool(BooleanBuilder::new()),
-            DataType::Timestamp(_, _) => {
-                Builder::Time(TimestampMicrosecondBuilder::new().with_data_type(field.data_type().clone()))
-            }
-            _ => Builder::Text(StringBuilder::new()),
-        });
-        let columns = columns.collect();
+        let open = |kind| Open { builder: Builder::new(kind, 0, 0), nulls: 0 };
+        let columns = schema.fields().iter().map(|field| open(field.data_type())).collect();
         Self { schema, columns, next: 0, rows: 0, bytes: 0 }
     }
 
@@ -55,19 +91,27 @@ impl Encoder {
         self.bytes
     }
 
-    fn column(&mut self) -> &mut Builder {
+    fn open(&mut self) -> &mut Open {
         let position = self.next;
         self.next += 1;
         self.bytes += 8;
         &mut self.columns[position]
     }
 
+    fn column(&mut self) -> &mut Builder {
+        self.open().settled()
+    }
+
+    fn null(&mut self) {
+        self.open().nulls += 1;
+    }
+
     /// Text or null.
     pub(crate) fn text<'a>(&mut self, value: impl Into<Option<&'a str>>) {
-        let value = value.into();
-        self.bytes += value.map_or(0, str::len);
+        let Some(value) = value.into() else { return self.null() };
+        self.bytes += value.len();
         match self.column() {
-            Builder::Text(builder) => builder.append_option(value),
+            Builder::Text(builder) => builder.append_value(value),
             _ => unreachable!("declared as text"),
         }
     }
@@ -124,8 +168,9 @@ impl Encoder {
 
     /// 32-bit integer or null.
     pub(crate) fn int(&mut self, value: impl Into<Option<i32>>) {
+        let Some(value) = value.into() else { return self.null() };
         match self.column() {
-            Builder::Int(builder) => builder.append_option(value.into()),
+            Builder::Int(builder) => builder.append_value(value),
             _ => unreachable!("declared as int"),
         }
     }
@@ -140,8 +185,9 @@ impl Encoder {
 
     /// Instant or null; finer than a microsecond is cut off.
     pub(crate) fn time(&mut self, value: impl Into<Option<Timestamp>>) {
+        let Some(value) = value.into() else { return self.null() };
         match self.column() {
-            Builder::Time(builder) => builder.append_option(value.into().map(Timestamp::as_microsecond)),
+            Builder::Time(builder) => builder.append_value(value.as_microsecond()),
             _ => unreachable!("declared as timestamp"),
         }
     }
@@ -153,16 +199,28 @@ impl Encoder {
         self.rows += 1;
     }
 
-    /// Takes the rows as a batch without spare capacity and starts over.
+    /// Takes the rows as a batch without spare capacity and starts over, with room for as much again: a column that grows
+    /// step by step is copied and touches twice its memory.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
+        let rows = self.rows;
         let arrays = self.columns.iter_mut().map(|column| {
-            let mut array: ArrayRef = match column {
-                Builder::Text(builder) => std::sync::Arc::new(builder.finish()),
-                Builder::Long(builder) => std::sync::Arc::new(builder.finish()),
-                Builder::Int(builder) => std::sync::Arc::new(builder.finish()),
-                Builder::Bool(builder) => std::sync::Arc::new(builder.finish()),
-                Builder::Time(builder) => std::sync::Arc::new(builder.finish()),
+            let (mut array, kind, bytes): (ArrayRef, _, _) = match column.settled() {
+                Builder::Text(builder) => {
+                    let bytes = builder.values_slice().len();
+                    (Arc::new(builder.finish()), DataType::Utf8, bytes)
+                }
+                Builder::Long(builder) => (Arc::new(builder.finish()), DataType::Int64, 0),
+                Builder::Int(builder) => (Arc::new(builder.finish()), DataType::Int32, 0),
+                Builder::Bool(builder) => (Arc::new(builder.finish()), DataType::Boolean, 0),
+                Builder::Time(builder) => {
+                    let array = builder.finish();
+                    let kind = array.data_type().clone();
+                    (Arc::new(array), kind, 0)
+                }
             };
+            // A column of nulls only has nothing to make room for.
+            let rows = if array.null_count() == array.len() { 0 } else { rows };
+            column.builder = Builder::new(&kind, rows, bytes + bytes / 16);
             array.shrink_to_fit();
             array
         });
