@@ -36,7 +36,7 @@ enum Task {
     Crash(crash::Options),
     /// Does a fault, or all, to the real server and checks what must hold afterwards.
     Torture(torture::Options),
-    /// Measures the real server beside a bare floor.
+    /// Measures the real server beside a bare one, goal by goal.
     Bench(bench::Options),
 }
 

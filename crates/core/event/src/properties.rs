@@ -29,6 +29,8 @@ pub struct Properties {
     fields: Vec<Field>,
     /// Hashes of the names, beside the fields so that a look through them stays in few cache lines.
     tags: Vec<u32>,
+    /// A bit for every hash that was ever in `tags`: most names that are asked for are not there, and this tells.
+    marks: u128,
     /// Positions by name, when there are more than [`FEW`].
     index: Option<HashMap<Box<str>, usize>>,
     /// Bytes of `text` that no field uses any more.
@@ -74,6 +76,11 @@ pub fn hash(name: &str) -> u64 {
 fn tag(name: &str) -> u32 {
     // The low half; the high one would do as well.
     (xxh3_64(name.as_bytes()) & u64::from(u32::MAX)) as u32
+}
+
+/// The bit of a hash in [`Properties::marks`].
+fn mark(tag: u32) -> u128 {
+    1 << (tag % u128::BITS)
 }
 
 impl Properties {
@@ -260,6 +267,9 @@ impl Properties {
     fn find(&self, name: &str, tag: u32) -> Option<usize> {
         /// Hashes compared at once, which the compiler makes wide.
         const STEP: usize = 8;
+        if self.marks & mark(tag) == 0 {
+            return None;
+        }
         if let Some(index) = &self.index {
             return index.get(name).copied();
         }
@@ -294,6 +304,7 @@ impl Properties {
     fn add(&mut self, field: Field, name: &str, tag: u32) {
         self.fields.push(field);
         self.tags.push(tag);
+        self.marks |= mark(tag);
         if let Some(index) = &mut self.index {
             index.insert(name.into(), self.fields.len() - 1);
         } else if self.fields.len() > FEW {

@@ -22,7 +22,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use tokio::{
     runtime::Runtime,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OnceCell, OwnedSemaphorePermit, Semaphore},
 };
 
 use crate::{
@@ -69,7 +69,9 @@ struct Shared {
 #[derive(Clone)]
 struct Core {
     lake: Arc<dyn Lake>,
-    base: SessionState,
+    /// Made by the first question: its tables of functions are megabytes of code and memory, which a server that only
+    /// takes events does without.
+    base: Arc<OnceCell<SessionState>>,
     limits: Arc<Limits>,
 }
 
@@ -89,7 +91,6 @@ impl Engine {
             std::fs::create_dir_all(dir)
                 .map_err(|cause| Error::unavailable(format!("The spill folder {}", dir.display()), cause))?;
         }
-        let base = session::base(&limits).map_err(|cause| Error::unavailable("The query engine", cause))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(limits.threads.max(1))
             .thread_stack_size(STACK)
@@ -98,7 +99,7 @@ impl Engine {
             .build()
             .map_err(|cause| Error::unavailable("Query threads", cause))?;
         let turns = Arc::new(Semaphore::new(limits.concurrent.max(1)));
-        let core = Core { lake, base, limits: Arc::new(limits) };
+        let core = Core { lake, base: Arc::default(), limits: Arc::new(limits) };
         Ok(Self {
             shared: Arc::new(Shared { core, turns, waiting: AtomicUsize::new(0), runtime: Some(runtime) }),
         })
@@ -207,7 +208,7 @@ impl Core {
             sql::prepare(&request.sql, &self.limits, request.row_limit)?;
         let snapshot = self.lake.pin().await?;
         let names = Catalog::all_names(&snapshot.names().await?);
-        let base = self.at(request.now)?;
+        let base = self.at(request.now).await?;
         let statement = Statement::Statement(Box::new(statement));
         let project = request.project.0;
         let session = Catalog::new(&base, &snapshot, project, &names).open(&statement).await?;
@@ -272,8 +273,10 @@ impl Core {
     }
 
     /// The session with its clock set.
-    fn at(&self, now: Timestamp) -> Result<SessionState, Error> {
-        let mut state = SessionStateBuilder::new_from_existing(self.base.clone()).build();
+    async fn at(&self, now: Timestamp) -> Result<SessionState, Error> {
+        let base = self.base.get_or_try_init(async || session::base(&self.limits)).await;
+        let base = base.map_err(|cause| Error::unavailable("The query engine", cause))?;
+        let mut state = SessionStateBuilder::new_from_existing(base.clone()).build();
         let start = timestamp_us_to_datetime(now.as_microsecond()).map(|naive| naive.and_utc());
         let start = start.ok_or_else(|| Error::invalid("The time of the question is out of range."))?;
         state.execution_props_mut().query_execution_start_time = Some(start);
