@@ -134,7 +134,7 @@ impl Properties {
 
     /// As [`Properties::get`], for a name whose [`hash`] is known: who asks every event for the same names hashes them
     /// once.
-    pub fn get_hashed(&self, name: &str, hash: u64) -> Option<Json<'_>> {
+    pub fn find_hashed(&self, name: &str, hash: u64) -> Option<Json<'_>> {
         // The hash is the tag with one bit to spare.
         Some(self.value_at(self.find(name, (hash >> 1) as u32)?))
     }

@@ -191,7 +191,7 @@ fn a_known_hash_finds_what_the_name_finds() {
         let properties: Properties =
             (0..count).map(|number| (format!("name {number}"), number % 2 == 0)).collect();
         for name in ["name 0", "name 2", "name 270", "other"] {
-            assert_eq!(properties.get_hashed(name, hash(name)), properties.get(name), "{name} of {count}");
+            assert_eq!(properties.find_hashed(name, hash(name)), properties.get(name), "{name} of {count}");
         }
     }
 }

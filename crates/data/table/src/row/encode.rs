@@ -59,7 +59,7 @@ impl Encode for EventRow {
             false => out.json(&self.extra),
         }
         for (property, hash) in PROMOTED.iter() {
-            out.property(self.properties.get_hashed(property, *hash));
+            out.property(self.properties.find_hashed(property, *hash));
         }
         out.end_row();
     }
