@@ -11,12 +11,13 @@ pub fn memory(bench: &Bench) -> anyhow::Result<Vec<Verdict>> {
     let (mut idle, mut loaded, mut most) = (Vec::new(), Vec::new(), Vec::new());
     let mut peaks = Vec::new();
     let span = bench.span * 2;
-    for round in 0..bench.rounds.min(3) {
-        for shape in [PAGE, PAGES, PAGES_GZIP, SERVER] {
+    let loads = [PAGE, PAGES, PAGES_GZIP, SERVER].map(|shape| (shape, shape.many(1)));
+    for _ in 0..bench.rounds.min(3) {
+        for (shape, requests) in &loads {
             let running = Running::start(Which::Ours, bench)?;
             std::thread::sleep(Duration::from_millis(500));
             idle.push(running.memory("VmRSS")?);
-            client::closed(&shape.load(&running, &shape.many(u64::from(round)), span))?;
+            client::closed(&shape.load(&running, requests, span))?;
             let peak = running.memory("VmHWM")?;
             if shape.batch == 1 { loaded.push(peak) } else { peaks.push(peak) }
         }

@@ -5,11 +5,6 @@ use anyhow::Context as _;
 use std::process::Command;
 use testkit::workload::{Kind, Workload};
 
-/// Page views.
-pub const PAGE: Kind = Kind::PageView;
-/// Server events.
-pub const SERVER: Kind = Kind::Server;
-
 /// Rows of an insert, and inserts.
 const ROWS: u64 = 10_000;
 const INSERTS: u64 = 10;

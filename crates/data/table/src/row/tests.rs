@@ -208,3 +208,34 @@ pub(crate) fn one_of_each(at: Timestamp) -> Rows {
     });
     rows
 }
+
+#[test]
+fn nulls_stand_where_they_were_given_in_every_batch() {
+    let bound = EVENTS.bound().unwrap();
+    let mut encoder = Encoder::new(bound.arrow);
+    let at = Timestamp::from_second(1_763_600_000).unwrap();
+    // The second batch has the room of the first, the third needs more.
+    for count in [40_u64, 7, 300] {
+        for number in 0..count {
+            let mut row = event(number);
+            row.groups[1] = (number % 5 == 3).then(|| format!("group {number}"));
+            row.properties = match number % 3 {
+                0 => object(json!({"$os": format!("os {number}")})).into(),
+                _ => Properties::new(),
+            };
+            row.encode(Origin { project: ProjectId(3), at, offset: 12 }, &mut encoder);
+        }
+        let batch = encoder.finish().unwrap();
+        assert_eq!(batch.num_rows(), count as usize);
+        let column = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
+        let (groups, systems, none) = (column("group_1"), column("p_os"), column("p_gclid"));
+        assert_eq!(none.null_count(), none.len());
+        for number in 0..count {
+            let at = number as usize;
+            let group = (number % 5 == 3).then(|| format!("group {number}"));
+            let system = (number % 3 == 0).then(|| format!("os {number}"));
+            assert_eq!(groups.is_valid(at).then(|| groups.value(at)), group.as_deref());
+            assert_eq!(systems.is_valid(at).then(|| systems.value(at)), system.as_deref());
+        }
+    }
+}
