@@ -17,19 +17,16 @@ pub fn start(bench: &Bench) -> anyhow::Result<Vec<Verdict>> {
     for _ in 0..bench.rounds * 2 {
         empty.push(Running::start(Which::Ours, bench)?.started_ms());
     }
-    let full = full_folder(bench)?;
+    let log = full_log(bench)?;
     let mut recovered = Vec::new();
     for _ in 0..bench.rounds.min(3) {
-        let data = bench.folder().join("recover");
-        copy(&full, &data)?;
-        let setup = Setup {
-            binary: bench.binaries.ours.clone(),
-            data: data.clone(),
-            port: None,
-            environment: Vec::new(),
-        };
+        // A start makes everything else of a folder, which knows its own place.
+        drop(Running::start(Which::Ours, bench)?);
+        let data = bench.folder().join("data");
+        std::fs::remove_dir_all(data.join("log"))?;
+        copy(&log, &data.join("log"))?;
+        let setup = Setup { binary: bench.binaries.ours.clone(), data, port: None, environment: Vec::new() };
         recovered.push(Running::start_on(setup)?.started_ms() / 1e3);
-        std::fs::remove_dir_all(data)?;
     }
     Ok(vec![
         Verdict::of("P14", "ms until ready, empty folder", empty, Goal::AtMost(150.0)),
@@ -37,39 +34,27 @@ pub fn start(bench: &Bench) -> anyhow::Result<Vec<Verdict>> {
     ])
 }
 
-/// A folder whose log was never folded; made once.
-fn full_folder(bench: &Bench) -> anyhow::Result<PathBuf> {
-    let (folder, part) = (kept("full")?.join("data"), kept("full")?.join("part"));
+/// A log that was never folded; made once.
+fn full_log(bench: &Bench) -> anyhow::Result<PathBuf> {
+    let (folder, part) = (kept("log")?.join("full"), kept("log")?.join("part"));
     if folder.exists() {
         return Ok(folder);
     }
     if part.exists() {
         std::fs::remove_dir_all(&part)?;
     }
-    let setup = Setup {
-        binary: bench.binaries.ours.clone(),
-        data: part.clone(),
-        port: None,
-        environment: Vec::new(),
-    };
-    drop(Running::start_on(setup)?);
     let mut fill = Command::new(&bench.binaries.fill);
-    fill.arg(part.join("log")).arg(LOG.to_string());
-    println!("{}", run::quiet(&mut fill)?.trim());
+    println!("{}", run::quiet(fill.arg(&part).arg(LOG.to_string()))?.trim());
     std::fs::rename(part, &folder)?;
     Ok(folder)
 }
 
-/// Copies a folder; the segments of a log as they lie on the disk.
+/// Copies a folder of files.
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
-        let (entry, to) = (entry?, to.to_owned());
-        let target = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copy(&entry.path(), &target)?,
-            false => drop(std::fs::copy(entry.path(), &target)?),
-        }
+        let entry = entry?;
+        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
     }
     Ok(())
 }
