@@ -55,7 +55,8 @@ def until(condition, what, seconds=10.0):
 class Server:
     """One data folder and, between `start` and `stop`, one process on it."""
 
-    def __init__(self, data: Path):
+    def __init__(self, data: Path, settings=None):
+        self.settings = settings or {}
         self.binary = os.environ["TENREC_BINARY"]
         self.data = data
         self.log = data.with_name(data.name + ".log")
@@ -68,7 +69,7 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [self.binary, "serve", "--data", str(self.data), "--listen", address],
-                env={**os.environ, **SETTINGS},
+                env={**os.environ, **SETTINGS, **self.settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

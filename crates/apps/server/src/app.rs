@@ -8,6 +8,7 @@ use metastore::Metastore;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use table::outside::Outside;
 
 /// The state shared by all requests: one pointer, because every request clones it.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ pub struct Parts {
     pub metastore: Arc<dyn Metastore>,
     /// SQL.
     pub engine: Arc<query::Engine>,
+    /// The tables as other programs may use them.
+    pub outside: Outside,
     /// Numbers.
     pub metrics: telemetry::Handle,
     /// Whether requests are welcome.

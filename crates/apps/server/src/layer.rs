@@ -1,6 +1,7 @@
 //! What happens around every handler: paths, CORS, panics, numbers.
 
 use crate::capture_v1;
+use crate::iceberg::Refusal;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
@@ -49,6 +50,16 @@ pub fn catch_panics_v1() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Response>
     fn answer(panic: Box<dyn Any + Send>) -> Response {
         report(panic);
         capture_v1::refuse(&wire::v1::Error::Internal)
+    }
+    CatchPanicLayer::custom(answer as fn(Box<dyn Any + Send>) -> Response)
+}
+
+/// The same for the Iceberg catalog, whose clients read every refusal in its shape. Whether a change was made before the
+/// panic is not known, so they are not told that it was not.
+pub fn catch_panics_iceberg() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Response> {
+    fn answer(panic: Box<dyn Any + Send>) -> Response {
+        report(panic);
+        Refusal::failed().into_response()
     }
     CatchPanicLayer::custom(answer as fn(Box<dyn Any + Send>) -> Response)
 }

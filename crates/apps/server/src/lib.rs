@@ -17,6 +17,7 @@ pub mod clock;
 pub mod connection;
 pub mod folder;
 pub mod health;
+pub mod iceberg;
 pub mod inspect;
 pub mod layer;
 pub mod place;

@@ -1,6 +1,7 @@
 //! Every route, in one table. To find what answers a path, read here.
 
 use crate::app::App;
+use crate::iceberg::{config, namespace, table, token, view};
 use crate::{ai, capture, capture_v1, health, layer, question, remote_config};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -8,7 +9,7 @@ use axum::routing::{any, get, post};
 
 /// All routes, with and without trailing slash and path prefix.
 pub fn router(app: &App) -> Router {
-    let routes = v0().merge(v1()).merge(private()).merge(operations());
+    let routes = v0().merge(v1()).merge(private()).merge(iceberg()).merge(operations());
     let prefix = app.settings.server.path_prefix.clone();
     let inner = routes
         .layer(axum::middleware::from_fn(layer::measure))
@@ -66,6 +67,38 @@ fn private() -> Router<App> {
         .route("/api/{*rest}", any(question::nothing_here))
         .layer(layer::catch_panics())
         .layer(layer::cors_v0())
+}
+
+/// The Iceberg REST catalog: a personal key of all projects is needed. A client may send the prefix `tenrec`.
+fn iceberg() -> Router<App> {
+    let catalog = Router::new()
+        .route("/namespaces", get(namespace::list).post(namespace::create))
+        .route(
+            "/namespaces/{namespace}",
+            get(namespace::load).head(namespace::exists).delete(namespace::drop),
+        )
+        .route("/namespaces/{namespace}/properties", post(namespace::update))
+        .route("/namespaces/{namespace}/tables", get(table::list).post(table::create))
+        .route("/namespaces/{namespace}/register", post(table::register))
+        .route(
+            "/namespaces/{namespace}/tables/{table}",
+            get(table::load).head(table::exists).post(table::commit).delete(table::drop),
+        )
+        .route("/namespaces/{namespace}/tables/{table}/credentials", get(table::credentials))
+        .route("/namespaces/{namespace}/tables/{table}/metrics", post(table::report))
+        .route("/tables/rename", post(table::rename))
+        .route("/transactions/commit", post(table::transact))
+        .route("/namespaces/{namespace}/views", get(view::list).post(view::refuse))
+        .route("/namespaces/{namespace}/views/{view}", get(view::none));
+    Router::new()
+        .route("/iceberg/v1/config", get(config::show))
+        .route("/iceberg/v1/oauth/tokens", post(token::grant))
+        .nest("/iceberg/v1", catalog.clone())
+        .nest("/iceberg/v1/tenrec", catalog)
+        .method_not_allowed_fallback(view::wrong_method)
+        .route("/iceberg/{*rest}", any(view::nothing_here))
+        // Without CORS: a page in a browser has no business with files of the server's machine.
+        .layer(layer::catch_panics_iceberg())
 }
 
 /// Health and numbers.

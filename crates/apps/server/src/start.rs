@@ -77,6 +77,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
         directory: directory.clone(),
         metastore,
         engine,
+        outside: warehouse.outside(),
         metrics,
         readiness: readiness.clone(),
     });

@@ -30,6 +30,7 @@ use crate::{Kind, Result, Warehouse};
 use std::future::Future;
 use std::sync::atomic::Ordering;
 
+pub(crate) use clock::{fresh_name, now_ms};
 pub(crate) use expire::{drop_snapshots, old_snapshots, unlink_unreachable};
 
 /// How far a long piece of work has come.

@@ -11,6 +11,7 @@ mod pointer;
 use pointer::{Pointers, Swap};
 
 use crate::disk::{DiskFactory, local};
+use crate::outside::is_inside;
 use async_trait::async_trait;
 use iceberg::io::{FileIO, FileIOBuilder};
 use iceberg::spec::{TableMetadata, TableMetadataBuilder};
@@ -123,6 +124,8 @@ impl Embedded {
         let before = old.metadata().metadata_log().iter().map(|entry| entry.metadata_file.as_str());
         for location in before.chain(old.metadata_location()) {
             if !listed.contains(location)
+                // The log may be written by others: nothing outside the table is removed for it.
+                && is_inside(new.metadata().location(), location)
                 && let Err(error) = self.files.delete(location).await
             {
                 tracing::warn!(%error, location, "cannot remove old table metadata");

@@ -92,14 +92,16 @@ impl Connection {
         bytes.extend_from_slice(request.body.as_deref().unwrap_or_default());
         // A server that refuses early may close before it has read everything: the answer decides.
         let written = self.write(&bytes);
-        self.read().map_err(|read| written.err().unwrap_or(read))
+        let answer = if request.method == "HEAD" { self.read_head() } else { self.read() };
+        answer.map_err(|read| written.err().unwrap_or(read))
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.0.get_mut().write_all(bytes)
     }
 
-    pub fn read(&mut self) -> std::io::Result<Answer> {
+    /// An answer without its body: all there is of one to HEAD.
+    fn read_head(&mut self) -> std::io::Result<Answer> {
         let line = self.line()?;
         let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| std::io::Error::other(format!("no status line: {line:?}")))?;
@@ -109,7 +111,11 @@ impl Connection {
             let Some((name, value)) = line.split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut answer = Answer { status, headers, body: Vec::new() };
+        Ok(Answer { status, headers, body: Vec::new() })
+    }
+
+    pub fn read(&mut self) -> std::io::Result<Answer> {
+        let mut answer = self.read_head()?;
         if answer.header("transfer-encoding").is_some() {
             while let length @ 1.. = usize::from_str_radix(&self.line()?, 16).unwrap_or(0) {
                 let start = answer.body.len();

@@ -7,6 +7,7 @@ mod client;
 mod cors;
 mod durable;
 mod enrich;
+mod iceberg;
 mod identity;
 mod limits;
 mod operations;

@@ -40,6 +40,7 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
         ingest::Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await.expect("keys");
     let directory = Arc::new(directory);
     let warehouse = table::Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("tables");
+    let warehouse = Arc::new(warehouse);
     let bounds =
         ingest::accept::Bounds { decompressed: 1 << 20, events: event::event_size::Limits::default() };
     App::new(Parts {
@@ -49,7 +50,8 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
         settings,
         directory,
         metastore,
-        engine: Arc::new(query::Engine::new(Arc::new(warehouse), query::Limits::default()).expect("engine")),
+        outside: warehouse.outside(),
+        engine: Arc::new(query::Engine::new(warehouse, query::Limits::default()).expect("engine")),
         metrics: telemetry::install(),
         readiness,
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// Milliseconds since 1970.
-pub(super) fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
@@ -15,7 +15,7 @@ pub(super) fn ago_ms(age: Duration) -> i64 {
 }
 
 /// A name no file of a table has.
-pub(super) fn fresh_name() -> String {
+pub(crate) fn fresh_name() -> String {
     Uuid::now_v7().simple().to_string()
 }
 

@@ -150,7 +150,8 @@ impl Warehouse {
     /// `NotFound` for no such table; `Corrupt`, `Conflict` and `Unavailable` as reading and changing it.
     pub async fn expire(&self, table: &str, policy: &Expiry) -> Result<Expired> {
         let only = self.committing.clone().lock_owned().await;
-        self.reconcile(false).await?;
+        // A tag that another program made since our last commit holds its snapshot.
+        self.reconcile(true).await?;
         let (position, bound, before) = self.current(table)?;
         let name = bound.def.name;
         let old = old_snapshots(before.metadata(), policy.keep, clock::ago_ms(policy.grace));
