@@ -48,6 +48,15 @@ pub fn postgres() -> anyhow::Result<()> {
     apt(&["postgresql", "openssl"]).context("a PostgreSQL server is needed by the metastore's tests")
 }
 
+/// `strace`: R2 reads the order of system calls with it, R3 makes them fail.
+pub fn strace() -> anyhow::Result<()> {
+    if run::exists("strace") {
+        return Ok(());
+    }
+    println!("installing strace");
+    apt(&["strace"]).context("strace is needed to watch system calls and to make them fail")
+}
+
 /// `$XDG_CACHE_HOME/tenrec`, else `~/.cache/tenrec`.
 pub fn cache() -> anyhow::Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);

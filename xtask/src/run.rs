@@ -60,9 +60,15 @@ pub fn exists(program: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// `cargo`, the one that runs us.
+/// `cargo`, the one that runs us, without what it told us about this package: build scripts that look at these variables
+/// would run again, and half of the dependencies would be compiled twice.
 pub fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// The folder that cargo builds into.

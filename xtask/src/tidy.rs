@@ -12,12 +12,14 @@ mod metric;
 mod name;
 mod origin;
 mod place;
+mod point;
 mod room;
 mod size;
 mod unwrap;
 mod word;
 
 use checkout::{Checkout, Complaint, Weight};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A rule: its name, and what it finds.
@@ -31,6 +33,7 @@ const RULES: &[Rule] = &[
     ("room", room::complaints),
     ("place", place::complaints),
     ("metric", metric::complaints),
+    ("point", point::complaints),
     ("size", size::complaints),
     ("function", function::complaints),
     ("attribute", attribute::complaints),
@@ -40,6 +43,12 @@ const RULES: &[Rule] = &[
     ("origin", origin::complaints),
     ("link", link::complaints),
 ];
+
+/// The names of all fail points in the code of the checkout at `root`.
+pub fn fail_points(root: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let checkout = Checkout::open(root)?;
+    Ok(point::points(&checkout).into_iter().map(|point| point.name.to_owned()).collect())
+}
 
 /// Checks the checkout at `root` and prints `path:line: [rule] what to do` per complaint.
 pub fn run(root: &Path) -> anyhow::Result<()> {

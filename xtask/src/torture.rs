@@ -2,7 +2,16 @@
 //!
 //! One file per fault. All of them are repeatable: the seed is printed first, and the same seed does the same things.
 
+mod armed;
+mod calls;
 mod kills;
+mod order;
+mod points;
+mod power;
+mod proxy;
+mod rot;
+mod storm;
+mod strace;
 
 use crate::run;
 use anyhow::Context as _;
@@ -78,11 +87,18 @@ struct Fault {
 }
 
 /// Every fault, in order.
-const FAULTS: &[Fault] = &[Fault {
-    id: "R1",
-    says: "SIGKILL at random moments: nothing acked is lost or doubled",
-    run: kills::run,
-}];
+const FAULTS: &[Fault] = &[
+    Fault { id: "R1", says: "SIGKILL at random moments: nothing acked is lost or doubled", run: kills::run },
+    Fault { id: "R1b", says: "SIGKILL at each fail point of the write path: the same", run: points::run },
+    Fault {
+        id: "R2",
+        says: "power cuts: no ack before its flush, no release before all flushes",
+        run: power::run,
+    },
+    Fault { id: "R3", says: "system calls that fail: an error for the client, never a lie", run: calls::run },
+    Fault { id: "R13", says: "a storm of retries: each event is visible once", run: storm::run },
+    Fault { id: "R14", says: "a flipped bit: found, or harmless, never a wrong answer", run: rot::run },
+];
 
 /// Does what was asked for; prints one JSON line per fault, and a table at the end.
 pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {

@@ -12,6 +12,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let words = words::Words::parse();
+    #[cfg(feature = "failpoints")]
+    if let Err(error) = settings::fault::arm() {
+        eprintln!("tenrec: {error:#}");
+        return ExitCode::FAILURE;
+    }
     match command::run(words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,5 +1,8 @@
 //! Where settings come from: defaults, a file, the environment, flags. The only file that reads the environment.
 
+#[cfg(feature = "failpoints")]
+pub mod fault;
+
 use anyhow::{Context, anyhow, bail};
 use metastore::postgres::masked;
 use server::settings::Settings;

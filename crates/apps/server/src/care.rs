@@ -91,8 +91,29 @@ async fn round(warehouse: &Warehouse, name: &'static str, policy: &Policy, sweep
             tracing::info!(table = name, ?orphans, "files that nothing refers to removed");
         }
         telemetry::table::maintained(name, "orphans", orphans.bytes, began.elapsed());
+        verify(warehouse, name).await;
     }
     let stats = warehouse.care_stats(name, &policy.compaction).await?;
     telemetry::table::live(name, stats.snapshots as u64, stats.files as u64);
     Ok(())
+}
+
+/// Compares every data file with its checksum, one after the other; says which are damaged, and goes on.
+async fn verify(warehouse: &Warehouse, name: &'static str) {
+    let began = Instant::now();
+    let files = async { table::plan(&warehouse.view()?.table(name).await?, None).await };
+    let files = match files.await {
+        Ok(plan) => plan.files,
+        Err(error) => return tracing::error!(%error, table = name, "cannot list the data files to compare"),
+    };
+    for file in files {
+        let compared = tokio::task::spawn_blocking(move || file.verify()).await;
+        // A file that care or a command removed meanwhile is none of the table's any more.
+        if let Ok(Err(error)) = compared
+            && !error.context().starts_with("data file is missing")
+        {
+            tracing::error!(%error, table = name, "a data file is damaged; queries that need it fail or answer wrongly");
+        }
+    }
+    telemetry::table::maintained(name, "verify", 0, began.elapsed());
 }

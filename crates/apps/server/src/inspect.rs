@@ -34,7 +34,7 @@ pub async fn log(data: &Path, floor: u64) -> Result<String, Failure> {
     Ok(format!("{} segment(s) read, {waiting} record(s) not in the tables yet", stats.segments))
 }
 
-/// Reads the metadata of every table and looks at every data file.
+/// Reads the metadata of every table and every byte of every data file.
 ///
 /// # Errors
 /// The first damaged or missing file.
@@ -49,7 +49,7 @@ pub async fn tables(data: &Path, metastore_url: &str) -> Result<String, Failure>
     let names = view.names().await?;
     for name in &names {
         let plan = table::plan(&view.table(name).await?, None).await?;
-        plan.files.iter().try_for_each(table::DataFileRef::check)?;
+        plan.files.iter().try_for_each(table::DataFileRef::verify)?;
         files += plan.files.len();
         rows += plan.files.iter().map(|file| file.record_count).sum::<u64>();
     }

@@ -31,7 +31,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// What keeps the server from starting, in words that say what to do. Nothing damaged is worked around.
 pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> {
     let metrics = telemetry::install();
-    std::fs::create_dir_all(data)
+    eventlog::disk::make_folder(data)
         .map_err(|error| format!("cannot make the data folder {}: {error}", data.display()))?;
     let data = data.canonicalize()?;
     folder::check_whole(&data, &settings.metastore.url)?;

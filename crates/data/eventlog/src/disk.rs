@@ -5,10 +5,12 @@
 
 use std::io;
 
+mod folder;
 mod local;
 #[cfg(any(test, feature = "simulation"))]
 mod simulated;
 
+pub use folder::make_folder;
 pub use local::Local;
 #[cfg(any(test, feature = "simulation"))]
 pub use simulated::{Fault, Loss, Simulated};

@@ -63,7 +63,8 @@ impl Error {
         Error::new(Kind::Busy { retry_after: RETRY_AFTER }, context)
     }
 
-    pub(crate) fn unavailable(context: impl Into<Arc<str>>) -> Self {
+    /// Says that nothing works any more, for those who stand in for a log.
+    pub fn unavailable(context: impl Into<Arc<str>>) -> Self {
         Error::new(Kind::Unavailable, context)
     }
 

@@ -199,6 +199,7 @@ fn make_durable(segment: &Segment) -> Result<()> {
         }
         position += batch.disk_len();
     }
+    telemetry::fail_point!("eventlog.after_tail_rewrite");
     segment.file.sync_data().map_err(|e| failed("make the last segment durable", e))
 }
 

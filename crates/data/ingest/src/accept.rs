@@ -237,7 +237,9 @@ impl Door {
             tracing::error!(error = %error.chain(), "cannot write a log record");
             Rejection::Retry
         })?;
-        self.log.append(Payload::new(head.into(), body)).await.map(drop).map_err(|error| {
+        let appended = self.log.append(Payload::new(head.into(), body)).await;
+        telemetry::fail_point!("ingest.before_ack");
+        appended.map(drop).map_err(|error| {
             tracing::warn!(%error, "the log did not take a request; the client was told to try again");
             match error.kind() {
                 eventlog::Kind::Invalid => {

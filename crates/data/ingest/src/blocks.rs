@@ -80,13 +80,17 @@ impl Unwritten {
         let path = &self.0.path;
         let fail = |e| Error::because(Kind::Unavailable, format!("cannot write {}", path.display()), e);
         let dir = path.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(dir).map_err(fail)?;
+        eventlog::disk::make_folder(dir).map_err(fail)?;
         let partial = path.with_extension("partial");
         let mut file = File::create(&partial).map_err(fail)?;
         file.write_all(&self.0.bytes).map_err(fail)?;
         file.sync_all().map_err(fail)?;
+        telemetry::fail_point!("ingest.before_block_rename");
         std::fs::rename(&partial, path).map_err(fail)?;
-        File::open(dir).and_then(|d| d.sync_all()).map_err(fail)
+        telemetry::fail_point!("ingest.after_block_rename");
+        File::open(dir).and_then(|d| d.sync_all()).map_err(fail)?;
+        telemetry::fail_point!("ingest.after_block_file");
+        Ok(())
     }
 }
 

@@ -8,8 +8,8 @@ use crate::blocks::Unwritten;
 use crate::error::{Error, Kind};
 use eventlog::{EventLog, Offset};
 use metastore::{Checkpoint, Metastore};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 use table::{Begun, Warehouse};
 
 /// Where it goes.
@@ -26,8 +26,8 @@ pub struct Stores {
 /// What is not durable outside the log yet: the changes of each cut, oldest first, and the blocks rows point to.
 #[derive(Default)]
 pub struct Pending {
-    /// Written in order; the last one's offset is how far the commit goes.
-    pub checkpoints: Vec<Arc<Checkpoint>>,
+    /// Written in order.
+    pub checkpoints: VecDeque<Arc<Checkpoint>>,
     /// Written before any row.
     pub blocks: Vec<Unwritten>,
 }
@@ -57,22 +57,18 @@ impl Pending {
         let shelved;
         (self.blocks, shelved) = shelve(std::mem::take(&mut self.blocks)).await;
         shelved?;
-        let started = Instant::now();
-        let summary = rows.finish().await.map_err(Error::from_table)?;
-        for table in &summary.tables {
-            let added = telemetry::table::Committed {
-                rows: table.rows,
-                bytes: table.bytes,
-                files: table.files as u64,
-            };
-            telemetry::table::committed(table.table, added, started.elapsed());
-        }
-        let mut offset = 0;
-        for checkpoint in &self.checkpoints {
-            offset = checkpoint.offset;
+        telemetry::fail_point!("ingest.after_blocks");
+        let offset = rows.offset();
+        rows.finish().await.map_err(Error::from_table)?;
+        telemetry::fail_point!("ingest.after_tables");
+        // Each is let go once it is stored: storing an older one again after a newer one would go back in time.
+        while let Some(checkpoint) = self.checkpoints.front() {
             stores.metastore.commit(Arc::clone(checkpoint)).await.map_err(Error::from_metastore)?;
+            self.checkpoints.pop_front();
+            telemetry::fail_point!("ingest.after_checkpoint");
         }
         stores.log.release(Offset(offset)).await.map_err(Error::from_log)?;
+        telemetry::fail_point!("ingest.after_release");
         Ok(offset)
     }
 }

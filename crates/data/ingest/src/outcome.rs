@@ -13,6 +13,8 @@ pub fn add(folded: Folded, rows: &mut Rows) {
     rows.persons.extend(folded.persons);
     rows.mappings.extend(folded.mappings);
     rows.groups.extend(folded.groups);
+    folded.heatmaps.iter().for_each(|_| telemetry::capture::heatmap_redirected());
     rows.heatmaps.extend(folded.heatmaps);
+    folded.warnings.iter().for_each(|warning| telemetry::capture::warned(&warning.kind));
     rows.warnings.extend(folded.warnings);
 }

@@ -81,6 +81,7 @@ impl Pump {
                 ),
             ));
         }
+        telemetry::pump::replayed(durable - next);
         let seen = Seen::open(&settings.seen, settings.window, next)?;
         let blocks = Blocks::open(&settings.blocks);
         let due = Instant::now() + settings.every;

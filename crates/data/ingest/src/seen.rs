@@ -55,7 +55,7 @@ impl Seen {
     /// Opens the memory as it was at log offset `checkpoint`; what lies beyond will be folded again.
     pub fn open(dir: &Path, window: Window, checkpoint: u64) -> Result<Self, Error> {
         let fail = |e| Error::because(Kind::Unavailable, format!("cannot open {}", dir.display()), e);
-        std::fs::create_dir_all(dir).map_err(fail)?;
+        eventlog::disk::make_folder(dir).map_err(fail)?;
         let mut runs = Vec::new();
         for entry in std::fs::read_dir(dir).map_err(fail)? {
             let path = entry.map_err(fail)?.path();
@@ -136,7 +136,8 @@ impl Seen {
         self.runs.push(Run::write(&self.dir, span, &keys)?);
         self.recent = HashMap::default();
         self.recent_from = to;
-        self.expire()
+        self.expire();
+        Ok(())
     }
 
     /// Merges the youngest runs while they are of similar size, so that their number stays logarithmic.
@@ -151,15 +152,14 @@ impl Seen {
             keys.sort_unstable();
             keys.dedup();
             let merged = Run::write(&self.dir, span, &keys)?;
-            for old in self.runs.split_off(self.runs.len() - 2) {
-                old.delete()?;
-            }
+            let covered = self.runs.split_off(self.runs.len() - 2);
             self.runs.push(merged);
+            covered.into_iter().for_each(Run::retire);
         }
         Ok(())
     }
 
-    fn expire(&mut self) -> Result<(), Error> {
+    fn expire(&mut self) {
         let oldest = self.newest.saturating_sub(self.window.age.as_micros() as i64);
         let mut total: u64 = self.runs.iter().map(|run| run.count).sum();
         while self.runs.len() > 1 {
@@ -168,9 +168,8 @@ impl Seen {
                 break;
             }
             total -= first.count;
-            self.runs.remove(0).delete()?;
+            self.runs.remove(0).retire();
         }
-        Ok(())
     }
 }
 

@@ -71,8 +71,11 @@ impl Run {
         let mut file = File::create(&partial).map_err(fail)?;
         file.write_all(&out).map_err(fail)?;
         file.sync_all().map_err(fail)?;
+        telemetry::fail_point!("ingest.before_seen_rename");
         std::fs::rename(&partial, &path).map_err(fail)?;
+        telemetry::fail_point!("ingest.after_seen_rename");
         File::open(dir).and_then(|d| d.sync_all()).map_err(fail)?;
+        telemetry::fail_point!("ingest.after_seen_file");
         Self::open(&path)
     }
 
@@ -140,6 +143,14 @@ impl Run {
     /// Removes the file.
     pub fn delete(self) -> Result<(), Error> {
         std::fs::remove_file(&self.path).map_err(|e| unavailable(&self.path, "delete", e))
+    }
+
+    /// Removes the file of a run that another covers, or that is too old. One that stays is removed by a later start.
+    pub fn retire(self) {
+        if let Err(error) = self.delete() {
+            tracing::warn!(error = %error.chain(), "an old file of the repeat memory stays for now");
+        }
+        telemetry::fail_point!("ingest.after_seen_retire");
     }
 
     fn keys_at(&self) -> u64 {

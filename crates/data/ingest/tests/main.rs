@@ -14,7 +14,8 @@ use metastore::{Metastore, NewKey, NewProject, Sqlite, person};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use table::Warehouse;
 use tokio::sync::watch;
 
@@ -266,4 +267,108 @@ async fn a_record_that_is_none_stops_the_pump() {
     world.stores.log.append(b"\x09nonsense".as_slice().into()).await.expect("appended");
     let error = world.settle().await.expect_err("damaged");
     assert_eq!(error.kind, Kind::Corrupt);
+}
+
+/// A log whose first releases fail, as when the disk will not delete a file.
+struct Clinging {
+    log: Arc<dyn EventLog>,
+    /// Releases tried so far; the first two fail.
+    tried: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl EventLog for Clinging {
+    fn append(&self, payload: eventlog::Payload) -> eventlog::Append {
+        self.log.append(payload)
+    }
+
+    async fn read(&self, from: Offset, max_bytes: usize) -> eventlog::Result<Vec<eventlog::Record>> {
+        self.log.read(from, max_bytes).await
+    }
+
+    fn first(&self) -> Offset {
+        self.log.first()
+    }
+
+    fn durable(&self) -> Offset {
+        self.log.durable()
+    }
+
+    fn subscribe(&self) -> watch::Receiver<Offset> {
+        self.log.subscribe()
+    }
+
+    async fn release(&self, before: Offset) -> eventlog::Result<()> {
+        if self.tried.fetch_add(1, Ordering::SeqCst) < 2 {
+            return Err(eventlog::Error::unavailable("the disk deletes nothing"));
+        }
+        self.log.release(before).await
+    }
+
+    fn stats(&self) -> eventlog::Stats {
+        self.log.stats()
+    }
+
+    fn is_poisoned(&self) -> bool {
+        self.log.is_poisoned()
+    }
+
+    async fn close(&self) -> eventlog::Result<()> {
+        self.log.close().await
+    }
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}: not within 20 s");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Each failed commit leaves a checkpoint that was stored; storing an older one again would contradict the newer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_forget_is_no_reason_to_stop() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut world = World::open(dir.path()).await;
+    let log = Arc::new(Clinging { log: world.stores.log.clone(), tried: AtomicUsize::new(0) });
+    world.stores.log = log.clone();
+    world.settings.every = Duration::from_millis(20);
+    let pump = Pump::open(world.stores.clone(), world.directory.clone(), None, world.settings.clone()).await;
+    let (stop, stopping) = watch::channel(false);
+    let running = tokio::spawn(pump.expect("opened").run(stopping));
+    for number in 0..3_usize {
+        world.event("a", "u", number as u128, json!({})).await;
+        until("a release", async || log.tried.load(Ordering::SeqCst) > number || running.is_finished()).await;
+    }
+    stop.send(true).expect("running");
+    running.await.expect("no panic").expect("the third release worked");
+    assert_eq!(world.column("events", "uuid").await.len(), 3);
+    assert_eq!(world.stores.metastore.checkpoint().await.expect("read"), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_memory_that_cannot_be_written_delays_the_commit() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut world = World::open(dir.path()).await;
+    world.settings.every = Duration::from_millis(20);
+    let metrics = telemetry::install();
+    let pump = Pump::open(world.stores.clone(), world.directory.clone(), None, world.settings.clone()).await;
+    let (stop, stopping) = watch::channel(false);
+    let seen = dir.path().join("seen");
+    std::fs::remove_dir(&seen).expect("empty");
+    std::fs::write(&seen, "in the way").expect("written");
+    let running = tokio::spawn(pump.expect("opened").run(stopping));
+    world.event("a", "u", 1, json!({})).await;
+    let stalled = || metrics.render().contains("tenrec_pump_stalls_total{part=\"ingest\"}");
+    until("a stall", async || stalled() || running.is_finished()).await;
+    assert!(!running.is_finished(), "the pump goes on");
+    assert_eq!(world.stores.metastore.checkpoint().await.expect("read"), None);
+    std::fs::remove_file(&seen).expect("removed");
+    std::fs::create_dir(&seen).expect("made");
+    world.event("a", "u", 1, json!({})).await;
+    until("a commit", async || world.stores.metastore.checkpoint().await.expect("read") == Some(2)).await;
+    stop.send(true).expect("running");
+    running.await.expect("no panic").expect("stopped well");
+    assert_eq!(world.column("events", "uuid").await.len(), 1, "and repeats are still recognised");
 }

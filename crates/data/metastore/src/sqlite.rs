@@ -192,7 +192,9 @@ fn write_with<T>(
 ) -> Result<T, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let done = body(&transaction)?;
+    telemetry::fail_point!("metastore.before_commit");
     transaction.commit()?;
+    telemetry::fail_point!("metastore.after_commit");
     Ok(done)
 }
 

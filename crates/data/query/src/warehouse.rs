@@ -77,6 +77,7 @@ impl Relation for One {
                 ),
             ));
         }
+        table::verify_new(&plan.files).await.map_err(stored)?;
         let file = |file: table::DataFileRef| DataFile {
             path: file
                 .path()

@@ -205,6 +205,7 @@ impl Catalog for Embedded {
         let location = MetadataLocation::new_with_metadata(metadata.location(), &metadata);
         metadata.write_to(&self.files, &location).await?;
         let location = location.to_string();
+        telemetry::fail_point!("table.before_table_insert");
         self.pointers.insert(&ident, &location)?;
         self.table(&ident, metadata, &location)
     }
@@ -285,9 +286,11 @@ impl Embedded {
         let new = staged.metadata_location_result()?.to_owned();
         // The name must be ours alone before anything refers to it.
         staged.metadata().write_to(&self.files, &MetadataLocation::from_str(&new)?).await?;
+        telemetry::fail_point!("table.before_pointer");
         #[cfg(test)]
         self.faults.before_swap()?;
         let swapped = self.pointers.swap(staged.identifier(), &old, &new);
+        telemetry::fail_point!("table.after_pointer");
         #[cfg(test)]
         self.faults.after_swap()?;
         match swapped {
@@ -305,6 +308,7 @@ impl Embedded {
         }
         self.loaded.lock().insert(staged.identifier().clone(), staged.clone());
         self.prune(&current, &staged).await;
+        telemetry::fail_point!("table.after_prune");
         Ok(staged)
     }
 

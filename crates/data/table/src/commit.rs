@@ -6,7 +6,7 @@
 
 use crate::care::{drop_snapshots, old_snapshots, unlink_unreachable};
 use crate::error::{Context, kind_of};
-use crate::schema::Bound;
+use crate::schema::{Bound, TABLES};
 use crate::warehouse::{Warehouse, committed_offset};
 use crate::write::{Job, discard};
 use crate::{Error, Kind, Result};
@@ -16,6 +16,7 @@ use iceberg::table::Table;
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::OwnedMutexGuard;
 
 /// Snapshot summary and table property holding the log offset a table covers: every record below it is in.
@@ -72,6 +73,11 @@ impl Drop for Begun {
 }
 
 impl Begun {
+    /// The log offset that the tables cover once it is finished.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// Writes the files and moves the tables on, one after the other. A table that fails keeps its rows in the tail,
     /// visible, for the next commit; the others go through.
     ///
@@ -84,9 +90,19 @@ impl Begun {
         let mut summary = Summary::default();
         let mut failure = None;
         for position in &self.positions {
+            let started = Instant::now();
             match self.warehouse.commit_table(*position, self.offset).await {
-                Ok(committed) => summary.tables.push(committed),
+                Ok(committed) => {
+                    let added = telemetry::table::Committed {
+                        rows: committed.rows,
+                        bytes: committed.bytes,
+                        files: committed.files as u64,
+                    };
+                    telemetry::table::committed(committed.table, added, started.elapsed());
+                    summary.tables.push(committed);
+                }
                 Err(error) => {
+                    telemetry::table::commit_failed(TABLES[*position].name, error.kind().tag());
                     tracing::warn!(%error, "a table could not be committed; its rows stay in memory");
                     failure.get_or_insert(error);
                 }
@@ -133,6 +149,7 @@ impl Warehouse {
         let job = Job { batches, bound: bound.clone(), table: table.clone(), offset };
         let written = tokio::task::spawn_blocking(move || job.run()).await;
         let files = written.context(Kind::Bug, || format!("write {}", bound.def.name))??;
+        telemetry::fail_point!("table.after_data_files");
         let committed = Committed {
             table: bound.def.name,
             rows,
@@ -140,7 +157,9 @@ impl Warehouse {
             bytes: files.iter().map(DataFile::file_size_in_bytes).sum(),
         };
         let table = self.publish(&bound, table, files, offset).await?;
+        telemetry::fail_point!("table.before_tail_swap");
         self.swap(position, table, offset);
+        telemetry::fail_point!("table.after_tail_swap");
         Ok(committed)
     }
 

@@ -3,8 +3,10 @@
 //! `write` and `close` return after the file and every folder on its way have been synced, so that the
 //! catalog never points at something a power cut can take away.
 
+use crate::seal;
 use async_trait::async_trait;
 use bytes::Bytes;
+use crc32fast::Hasher;
 use futures::{StreamExt, stream::BoxStream};
 use iceberg::io::{
     FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig, StorageFactory,
@@ -12,7 +14,7 @@ use iceberg::io::{
 use iceberg::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -59,7 +61,10 @@ fn create_folder(path: &Path) -> io::Result<()> {
         create_folder(parent)?;
         match fs::create_dir(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => sync_folder(parent)?,
+            _ => {
+                telemetry::fail_point!("table.after_folder_create");
+                sync_folder(parent)?;
+            }
         }
     }
     Ok(())
@@ -72,15 +77,20 @@ fn create(path: &Path) -> io::Result<File> {
     File::create(path)
 }
 
-fn finish(file: &File, path: &Path) -> io::Result<()> {
+fn finish(file: &File, path: &Path, crc: u32) -> io::Result<()> {
+    seal::put(file, crc)?;
+    telemetry::fail_point!("table.before_file_sync");
     file.sync_all()?;
-    path.parent().map_or(Ok(()), sync_folder)
+    telemetry::fail_point!("table.after_file_sync");
+    path.parent().map_or(Ok(()), sync_folder)?;
+    telemetry::fail_point!("table.after_file_name_sync");
+    Ok(())
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let written = create(path).and_then(|mut file| {
         file.write_all(bytes)?;
-        finish(&file, path)
+        finish(&file, path, crc32fast::hash(bytes))
     });
     written.map_err(|error| {
         // The rest of a failed write has no reader; if it cannot be removed it is an orphan.
@@ -105,7 +115,14 @@ impl Storage for Disk {
 
     async fn read(&self, path: &str) -> Result<Bytes> {
         let path = local(path)?;
-        fs::read(&path).map(Bytes::from).map_err(|error| failed("read", &path, error))
+        let mut bytes = Vec::new();
+        let read = File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes).map(|_| file));
+        let file = read.map_err(|error| failed("read", &path, error))?;
+        if !seal::holds(&file, &bytes) {
+            let text = format!("the content of {} is not what was written", path.display());
+            return Err(Error::new(ErrorKind::DataInvalid, text));
+        }
+        Ok(Bytes::from(bytes))
     }
 
     async fn reader(&self, path: &str) -> Result<Box<dyn FileRead>> {
@@ -129,7 +146,7 @@ impl Storage for Disk {
     async fn writer(&self, path: &str) -> Result<Box<dyn FileWrite>> {
         let path = local(path)?;
         let file = create(&path).map_err(|error| failed("create", &path, error))?;
-        Ok(Box::new(Writer { file: Some(file), path }))
+        Ok(Box::new(Writer { file: Some(file), hasher: Hasher::new(), path }))
     }
 
     async fn delete(&self, path: &str) -> Result<()> {
@@ -186,6 +203,7 @@ impl FileRead for Reader {
 
 struct Writer {
     file: Option<File>,
+    hasher: Hasher,
     path: PathBuf,
 }
 
@@ -194,6 +212,7 @@ impl FileWrite for Writer {
     async fn write(&mut self, bytes: Bytes) -> Result<()> {
         let closed = || Error::new(ErrorKind::Unexpected, "write after close");
         let file = self.file.as_mut().ok_or_else(closed)?;
+        self.hasher.update(&bytes);
         file.write_all(&bytes).map_err(|error| failed("write", &self.path, error))
     }
 
@@ -201,7 +220,10 @@ impl FileWrite for Writer {
         let Some(file) = self.file.take() else {
             return Err(Error::new(ErrorKind::Unexpected, "closed twice"));
         };
-        finish(&file, &self.path).map_err(|error| failed("sync", &self.path, error))
+        let crc = std::mem::take(&mut self.hasher).finalize();
+        finish(&file, &self.path, crc).map_err(|error| failed("sync", &self.path, error))?;
+        seal::note_sound(&self.path);
+        Ok(())
     }
 }
 

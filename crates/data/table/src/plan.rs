@@ -132,6 +132,16 @@ impl DataFileRef {
         local_path(&self.location)
     }
 
+    /// Reads the whole file and compares it with the checksum it was written with. A file without one is only
+    /// checked as in [`DataFileRef::check`].
+    ///
+    /// # Errors
+    /// `Corrupt` with the path; `Unavailable` when the disk does not answer.
+    pub fn verify(&self) -> Result<()> {
+        self.check()?;
+        self.path().map_or(Ok(()), |path| crate::seal::sweep(&path))
+    }
+
     /// Checks that the file exists, has the promised size and ends like a Parquet file. For naming the culprit
     /// after a reader failed; reading does not need it.
     ///

@@ -53,6 +53,22 @@ impl Rows {
         }
     }
 
+    /// How many rows there are for one table.
+    pub(crate) fn count_of(&self, table: &str) -> u64 {
+        let rows = match table {
+            "events" => self.events.len(),
+            "persons" => self.persons.len(),
+            "person_distinct_ids" => self.mappings.len(),
+            "groups" => self.groups.len(),
+            "heatmaps" => self.heatmaps.len(),
+            "ingestion_warnings" => self.warnings.len(),
+            "dead_letter" => self.dead_letters.len(),
+            "session_replay_blocks" => self.replay_blocks.len(),
+            _ => 0,
+        };
+        rows as u64
+    }
+
     /// How many rows there are over all tables.
     pub fn count(&self) -> usize {
         self.events.len()

@@ -159,6 +159,7 @@ impl Warehouse {
         state.view = None;
         for slot in &mut state.slots {
             if offset < slot.committed {
+                telemetry::table::replay_skipped(slot.bound.def.name, rows.count_of(slot.bound.def.name));
                 continue;
             }
             let tail = &mut slot.tail;

@@ -2,7 +2,7 @@
 
 use metrics::{counter, histogram};
 
-use crate::metric::{BATCH_COUNT, EXPANSION_RATIO, REQUEST_SECONDS, SIZE_BYTES};
+use crate::metric::{BATCH_COUNT, EXPANSION_RATIO, SIZE_BYTES};
 use crate::{Metric, Unit};
 
 mod v1;
@@ -14,9 +14,6 @@ const INGESTED: Metric =
     Metric::counter("posthog_events_ingested_total", "Events made durable and acknowledged.");
 const BATCH: Metric =
     Metric::histogram("tenrec_capture_batch_events", BATCH_COUNT, "Events in one capture request.");
-const DROPPED: Metric =
-    Metric::counter("capture_events_dropped_total", "Events acknowledged and then left out by policy.")
-        .labels(&["cause"]);
 const ERRORS: Metric = Metric::counter(
     "capture_error_by_stage_and_type",
     "Requests refused, by the tag of the error and the stage that found it.",
@@ -50,18 +47,6 @@ const GZIP_RATIO: Metric = Metric::histogram(
 const HISTORICAL: Metric =
     Metric::counter("capture_events_rerouted_historical", "Events marked as a historical import.")
         .labels(&["reason"]);
-const OVERFLOW: Metric =
-    Metric::counter("capture_events_rerouted_overflow", "Events sent the slow way because their key is hot.")
-        .labels(&["reason"]);
-const KEY_CAPACITY: Metric = Metric::counter(
-    "capture_partition_key_capacity_exceeded_total",
-    "Times one distinct id sent faster than its allowance.",
-);
-const RATE_LIMITED: Metric = Metric::counter(
-    "capture_events_rate_limited_token_distinctid",
-    "Events limited for their pair of project key and distinct id.",
-)
-.labels(&["reason"]);
 const HEATMAPS: Metric =
     Metric::counter("capture_heatmap_redirects_created", "Events whose heatmap data went its own way.");
 const TOKEN_VERDICT: Metric =
@@ -70,12 +55,6 @@ const TOKEN_VERDICT: Metric =
 const TOKEN_REFRESH: Metric =
     Metric::counter("capture_known_tokens_marker_refresh", "Reloads of the list of known project keys.")
         .labels(&["result"]);
-const REPLAY_CHECK: Metric = Metric::histogram(
-    "capture_pipeline_replay_overflow_check_duration_seconds",
-    REQUEST_SECONDS,
-    "Time spent deciding whether a recording is over its allowance.",
-)
-.unit(Unit::Seconds);
 const WARNINGS: Metric = Metric::counter(
     "tenrec_ingestion_warnings_total",
     "Ingestion warnings written, by the type the customer sees.",
@@ -86,7 +65,6 @@ pub(crate) const TABLE: &[Metric] = &[
     RECEIVED,
     INGESTED,
     BATCH,
-    DROPPED,
     ERRORS,
     QUOTA,
     REQUEST_SIZE,
@@ -95,13 +73,9 @@ pub(crate) const TABLE: &[Metric] = &[
     TOO_LARGE,
     GZIP_RATIO,
     HISTORICAL,
-    OVERFLOW,
-    KEY_CAPACITY,
-    RATE_LIMITED,
     HEATMAPS,
     TOKEN_VERDICT,
     TOKEN_REFRESH,
-    REPLAY_CHECK,
     WARNINGS,
     v1::ERROR,
     v1::RESPONSE_TIME,
@@ -123,16 +97,6 @@ pub fn events_received(count: u64) {
 /// Counts events that are durable in the log; call it where the 200 is decided.
 pub fn events_ingested(count: u64) {
     counter!(INGESTED.name).increment(count);
-}
-
-/// Counts one event that was acknowledged and then left out.
-pub fn event_dropped(cause: &'static str) {
-    events_dropped(cause, 1);
-}
-
-/// Counts events that were acknowledged and then left out, all for the same cause.
-pub fn events_dropped(cause: &'static str, count: u64) {
-    counter!(DROPPED.name, "cause" => cause).increment(count);
 }
 
 /// Counts a refused request: the error's tag, the stage that found it, the kind of door.
@@ -174,21 +138,6 @@ pub fn rerouted_historical(reason: &'static str, count: u64) {
     counter!(HISTORICAL.name, "reason" => reason).increment(count);
 }
 
-/// Counts events sent the slow way because their key is hot.
-pub fn rerouted_overflow(reason: &'static str, count: u64) {
-    counter!(OVERFLOW.name, "reason" => reason).increment(count);
-}
-
-/// Counts one distinct id that sent faster than its allowance.
-pub fn key_capacity_exceeded() {
-    counter!(KEY_CAPACITY.name).increment(1);
-}
-
-/// Counts events limited for their pair of project key and distinct id.
-pub fn rate_limited(reason: &'static str, count: u64) {
-    counter!(RATE_LIMITED.name, "reason" => reason).increment(count);
-}
-
 /// Counts an event whose heatmap data went its own way.
 pub fn heatmap_redirected() {
     counter!(HEATMAPS.name).increment(1);
@@ -204,12 +153,7 @@ pub fn tokens_refreshed(result: &'static str) {
     counter!(TOKEN_REFRESH.name, "result" => result).increment(1);
 }
 
-/// Records how long the allowance check of a recording took.
-pub fn replay_checked(took: std::time::Duration) {
-    histogram!(REPLAY_CHECK.name).record(took);
-}
-
-/// Counts an ingestion warning by the type the customer sees.
-pub fn warned(kind: &'static str) {
-    counter!(WARNINGS.name, "type" => kind).increment(1);
+/// Counts an ingestion warning by the type the customer sees, one of those that this program writes.
+pub fn warned(kind: &str) {
+    counter!(WARNINGS.name, "type" => kind.to_owned()).increment(1);
 }

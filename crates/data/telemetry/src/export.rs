@@ -17,6 +17,7 @@ pub struct Handle(PrometheusHandle);
 impl Handle {
     /// Gives every metric as Prometheus text, version 0.0.4.
     pub fn render(&self) -> String {
+        crate::process::measure();
         self.0.render()
     }
 }
@@ -75,11 +76,11 @@ mod tests {
     #[test]
     fn a_count_is_rendered_with_its_help_and_labels() {
         let handle = install();
-        crate::capture::events_dropped("billing_limit", 3);
+        crate::pump::dropped("billing_limit", 3);
         crate::log::committed(4, 4096, Duration::from_micros(300));
         let text = handle.render();
-        assert!(text.contains("# HELP capture_events_dropped_total "), "{text}");
-        assert!(text.contains("capture_events_dropped_total{cause=\"billing_limit\"} 3"), "{text}");
+        assert!(text.contains("# HELP tenrec_pump_dropped_total "), "{text}");
+        assert!(text.contains("tenrec_pump_dropped_total{cause=\"billing_limit\"} 3"), "{text}");
         assert!(text.contains("tenrec_log_fsync_seconds_bucket{le=\"0.0005\"} 1"), "{text}");
     }
 

@@ -1,6 +1,6 @@
 //! Names every number Tenrec reports and keeps secrets out of what it prints.
 //!
-//! Takes: typed calls such as [`capture::event_dropped`], at the place where the fact is known.
+//! Takes: typed calls such as [`capture::events_ingested`], at the place where the fact is known.
 //! Gives: Prometheus text ([`install`], [`Handle::render`]), the table of names ([`METRICS`]),
 //! [`Secret`] and [`mask`] for anything that may reach a log, and [`fail_point!`] for crash tests.
 //! Never: opens a socket, reads the environment, or lets another crate spell a metric name.
@@ -11,7 +11,6 @@
 pub mod capture;
 mod export;
 pub mod fault;
-pub mod flags;
 pub mod http;
 pub mod log;
 mod metric;

@@ -23,9 +23,14 @@ pub(crate) fn started() {
     gauge!(READY.name).set(0.0);
 }
 
-/// Sets the memory of this process that is in RAM.
-pub fn resident(bytes: u64) {
-    gauge!(RESIDENT.name).set(bytes as f64);
+/// Measures the memory of this process that is in RAM; where the system does not tell, it stays unknown.
+pub(crate) fn measure() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    if let Some(kibibytes) = kibibytes {
+        gauge!(RESIDENT.name).set((kibibytes * 1024) as f64);
+    }
 }
 
 /// Counts a background task that panicked.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, histogram};
 
 use crate::metric::REQUEST_SECONDS;
 use crate::{Metric, Unit};
@@ -22,11 +22,8 @@ const ERRORS: Metric =
 const REFUSED: Metric =
     Metric::counter("tenrec_query_refused_total", "Queries not run: a guard, a limit, an overload.")
         .labels(&["reason"]);
-const RUNNING: Metric = Metric::gauge("tenrec_query_running", "Queries running now.");
-const SCANNED: Metric =
-    Metric::counter("tenrec_query_scanned_rows_total", "Rows read from tables by queries.");
 
-pub(crate) const TABLE: &[Metric] = &[SECONDS, ALIAS, ERRORS, REFUSED, RUNNING, SCANNED];
+pub(crate) const TABLE: &[Metric] = &[SECONDS, ALIAS, ERRORS, REFUSED];
 
 /// Records the time of an answered query: `sql`, `hogql`, `trends`, `funnel`, ...
 pub fn answered(kind: &'static str, took: Duration) {
@@ -42,14 +39,4 @@ pub fn failed(kind: &'static str, error: &'static str) {
 /// Counts a query that was not run.
 pub fn refused(reason: &'static str) {
     counter!(REFUSED.name, "reason" => reason).increment(1);
-}
-
-/// Sets how many queries run now.
-pub fn running(count: u64) {
-    gauge!(RUNNING.name).set(count as f64);
-}
-
-/// Counts rows read from tables.
-pub fn scanned(rows: u64) {
-    counter!(SCANNED.name).increment(rows);
 }

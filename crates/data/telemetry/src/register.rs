@@ -1,17 +1,9 @@
 //! The one table of all metrics, put together from the areas' own tables.
 
-use crate::{Kind, Metric, Unit, capture, flags, http, log, process, pump, query, table};
+use crate::{Kind, Metric, Unit, capture, http, log, process, pump, query, table};
 
-const PARTS: &[&[Metric]] = &[
-    http::TABLE,
-    capture::TABLE,
-    log::TABLE,
-    pump::TABLE,
-    table::TABLE,
-    query::TABLE,
-    flags::TABLE,
-    process::TABLE,
-];
+const PARTS: &[&[Metric]] =
+    &[http::TABLE, capture::TABLE, log::TABLE, pump::TABLE, table::TABLE, query::TABLE, process::TABLE];
 
 const COUNT: usize = {
     let (mut part, mut count) = (0, 0);

@@ -53,6 +53,11 @@ const FREED: Metric =
         .labels(&["table", "work"])
         .unit(Unit::Bytes);
 
+const DAMAGED: Metric = Metric::counter(
+    "tenrec_table_damaged_files_total",
+    "Files of tables found to be other than they were written, each time one was looked at.",
+);
+
 pub(crate) const TABLE: &[Metric] = &[
     TAIL_ROWS,
     TAIL_BYTES,
@@ -66,6 +71,7 @@ pub(crate) const TABLE: &[Metric] = &[
     LIVE_FILES,
     MAINTENANCE_SECONDS,
     FREED,
+    DAMAGED,
 ];
 
 /// What one commit added to one table.
@@ -114,7 +120,12 @@ pub fn live(table: &'static str, snapshots: u64, files: u64) {
     gauge!(LIVE_FILES.name, "table" => table).set(files as f64);
 }
 
-/// Counts a maintenance run: `compact`, `expire`, `retain`, `erase`, `orphans`.
+/// Counts a file whose content is not what was written.
+pub fn damaged() {
+    counter!(DAMAGED.name).increment(1);
+}
+
+/// Counts a maintenance run: `compact`, `expire`, `retain`, `erase`, `orphans`, `verify`.
 pub fn maintained(table: &'static str, work: &'static str, freed_bytes: u64, took: Duration) {
     histogram!(MAINTENANCE_SECONDS.name, "table" => table, "work" => work).record(took);
     counter!(FREED.name, "table" => table, "work" => work).increment(freed_bytes);

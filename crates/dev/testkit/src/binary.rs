@@ -64,6 +64,14 @@ fn compile(root: &Path, profile: Profile, arguments: &[&str]) -> anyhow::Result<
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.arg("build").args(arguments).current_dir(root);
+    // What cargo told the program that runs this: build scripts that look at it would run again, and what depends on
+    // them be compiled again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     if profile == Profile::Release {
         command.arg("--release");
     }

@@ -97,12 +97,17 @@ impl Server {
     pub fn stop(mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.ended(limit)?.with_context(|| format!("still running {limit:?} after SIGTERM"))
+    }
+
+    /// Waits at most `limit` for the process to end by itself; `None` when it goes on.
+    pub fn ended(&mut self, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
         let start = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            let status = self.child.try_wait()?;
+            if status.is_some() || start.elapsed() > limit {
                 return Ok(status);
             }
-            anyhow::ensure!(start.elapsed() < limit, "still running {limit:?} after SIGTERM");
             std::thread::sleep(Duration::from_millis(5));
         }
     }

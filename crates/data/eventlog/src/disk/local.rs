@@ -33,12 +33,7 @@ impl Local {
     pub fn open(directory: &Path) -> Result<Local> {
         let shown = directory.display();
         let context = |what: &str| format!("{what} the log directory {shown}");
-        std::fs::create_dir_all(directory).map_err(|e| Error::file(context("cannot create"), e))?;
-        if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Handle::open(parent)
-                .and_then(|parent| parent.sync_all())
-                .map_err(|e| Error::file(context("cannot make durable"), e))?;
-        }
+        super::make_folder(directory).map_err(|e| Error::file(context("cannot create"), e))?;
         let handle = Handle::open(directory).map_err(|e| Error::file(context("cannot open"), e))?;
         let lock = OpenOptions::new()
             .create(true)

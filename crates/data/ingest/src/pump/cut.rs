@@ -52,14 +52,19 @@ impl Pump {
     /// Takes what was folded since the last commit and writes it beside further folding.
     async fn begin(&mut self) -> Result<(), Error> {
         self.due = Instant::now() + self.settings.every;
-        if self.next == self.committed && self.pending.checkpoints.is_empty() {
+        if self.next == self.committed {
             return Ok(());
         }
         let rows = match self.stores.warehouse.begin(self.next).await.map_err(Error::from_table) {
             Ok(rows) => rows,
             Err(error) => return self.put_off(error),
         };
-        self.seen.cut(self.next, self.committed)?;
+        if let Err(error) = self.seen.cut(self.next, self.committed) {
+            // The rows go back into the tail, and what was noted stays noted.
+            drop(rows);
+            return self.put_off(error);
+        }
+        telemetry::fail_point!("ingest.after_cut");
         let mut checkpoint = Checkpoint { offset: self.next, ..Checkpoint::default() };
         for (project, working) in &mut self.projects {
             let (changes, definitions) = working.take();
@@ -67,7 +72,7 @@ impl Pump {
             checkpoint.definitions.push((*project, definitions));
         }
         let mut pending = std::mem::take(&mut self.pending);
-        pending.checkpoints.push(Arc::new(checkpoint));
+        pending.checkpoints.push_back(Arc::new(checkpoint));
         pending.blocks.extend(self.blocks.cut());
         let stores = self.stores.clone();
         self.committing = Some(tokio::spawn(async move { pending.write(rows, &stores).await }));

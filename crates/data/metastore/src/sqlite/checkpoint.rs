@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// The log has one partition until it is shared.
 const PARTITION: i64 = 0;
 
+/// The cursor that repeats the checkpoint: SQLite has no checksum of a number, and events below it are never folded again.
+const COPY: &str = "checkpoint";
+
 #[async_trait]
 impl Store for Sqlite {
     async fn checkpoint(&self) -> Result<Option<u64>> {
@@ -32,6 +35,13 @@ fn stored(tx: &Transaction<'_>) -> Result<Option<u64>, Fault> {
         .prepare_cached("SELECT log_offset FROM checkpoints WHERE log_partition = ?1")?
         .query_row([PARTITION], |row| row.get(0))
         .optional()?;
+    let copy: Option<String> = tx
+        .prepare_cached("SELECT value FROM cursors WHERE name = ?1")?
+        .query_row([COPY], |row| row.get(0))
+        .optional()?;
+    if copy.as_ref().is_some_and(|copy| Some(copy) != offset.map(|offset| offset.to_string()).as_ref()) {
+        return Err(Fault::Damaged("its two copies of the checkpoint differ".to_owned()));
+    }
     offset
         .map(|offset| {
             u64::try_from(offset).map_err(|_| Fault::Damaged("the checkpoint is negative".to_owned()))
@@ -59,5 +69,9 @@ fn write(tx: &Transaction<'_>, checkpoint: &Checkpoint) -> Result<(), Fault> {
          ON CONFLICT (log_partition) DO UPDATE SET log_offset = excluded.log_offset",
     )?
     .execute(params![PARTITION, offset])?;
+    tx.prepare_cached(
+        "INSERT INTO cursors (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )?
+    .execute(params![COPY, offset.to_string()])?;
     Ok(())
 }

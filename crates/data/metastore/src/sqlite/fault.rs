@@ -53,7 +53,8 @@ impl Fault {
 
 fn damaged(path: &Path, what: &str) -> String {
     format!(
-        "the metadata file {} is damaged ({what}): stop the server, keep a copy of the file, and restore it from a backup",
+        "the metadata file {} is damaged, or its disk cannot be read ({what}): stop the server, look at the system's log for \
+         errors of the disk, keep a copy of the file, and restore it from a backup",
         path.display()
     )
 }

@@ -110,3 +110,38 @@ fn files_of_others_are_refused() {
     let error = refused(&folder.path().join("no such folder").join("meta.db"));
     assert_eq!(error.kind(), Kind::Unavailable, "{error}");
 }
+
+/// A number has no checksum: what lies below a checkpoint that grew by itself would never be folded.
+#[tokio::test]
+async fn a_changed_checkpoint_is_damage() {
+    let (_folder, path) = folder();
+    filled(&path).await;
+    let other = Connection::open(&path).expect("opened");
+    other.execute("UPDATE checkpoints SET log_offset = log_offset + 64", []).expect("changed");
+    let store = Sqlite::open(&path).expect("its pages are whole");
+    let error = (&store as &dyn Metastore).checkpoint().await.expect_err("the copies differ");
+    assert_eq!(error.kind(), Kind::Corrupt, "{error}");
+    other.execute("DELETE FROM checkpoints", []).expect("changed");
+    let error = (&store as &dyn Metastore).checkpoint().await.expect_err("one is gone");
+    assert_eq!(error.kind(), Kind::Corrupt, "{error}");
+}
+
+/// An id that lost a bit is another id in the row than in the index.
+#[tokio::test]
+async fn a_row_that_its_index_does_not_know_is_damage() {
+    let (_folder, path) = folder();
+    filled(&path).await;
+    Sqlite::open(&path).expect("whole");
+    let whole = std::fs::read(&path).expect("read");
+    let uuid = person(7, 1).uuid.as_bytes().to_vec();
+    let places: Vec<usize> =
+        (0..whole.len() - uuid.len()).filter(|at| whole[*at..].starts_with(&uuid)).collect();
+    let mut found = 0;
+    for at in places {
+        overwrite(&path, at as u64, &[whole[at] ^ 1]);
+        // What a page that was split left behind is nobody's: a change there is none.
+        found += u32::from(Sqlite::open(&path).is_err_and(|error| error.kind() == Kind::Corrupt));
+        overwrite(&path, at as u64, &[whole[at]]);
+    }
+    assert!(found >= 2, "found in {found} places: a row and an index at least hold it");
+}

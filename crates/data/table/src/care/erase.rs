@@ -116,6 +116,7 @@ fn matches(sieve: &Sieve, columns: &[(&'static str, Tells)], entry: &ManifestEnt
     let path = local_path(entry.file_path())
         .ok_or_else(|| Error::new(Kind::Invalid, format!("{} is not on this machine", entry.file_path())))?;
     let unread = || format!("read {}", path.display());
+    crate::seal::verify(&path)?;
     let file = File::open(&path).context(Kind::Corrupt, unread)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).context(Kind::Corrupt, unread)?;
     let names = columns.iter().map(|(name, _)| *name).chain(["team_id"]);

@@ -130,6 +130,7 @@ impl<'a> Merge<'a> {
 
     fn add(&mut self, source: &Source) -> Result<()> {
         let unread = || format!("read {}", source.path.display());
+        crate::seal::verify(&source.path)?;
         let file = File::open(&source.path).context(Kind::Corrupt, unread)?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).context(Kind::Corrupt, unread)?;
         let fitting = Fitting::new(self.bound, builder.schema())?;

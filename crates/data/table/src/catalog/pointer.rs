@@ -60,6 +60,18 @@ fn dotted(namespace: &NamespaceIdent) -> String {
     namespace.join(".")
 }
 
+/// Reads the whole file, which is small. Names are in it twice, in a row and in an index: a table whose name lost a bit
+/// would otherwise be missing, and be made anew, empty.
+fn check(connection: &Connection) -> Result<()> {
+    let found: String = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|error| failed("check pages", error))?;
+    match found.as_str() {
+        "ok" => Ok(()),
+        _ => Err(Error::new(ErrorKind::DataInvalid, format!("catalog.db is damaged: {found}"))),
+    }
+}
+
 impl Pointers {
     /// Opens or creates the file. Write-ahead journal with full syncs: a pointer that moved stays moved.
     pub(super) fn open(path: &Path) -> Result<Self> {
@@ -71,8 +83,12 @@ impl Pointers {
             connection.execute_batch(LAYOUT)?;
             Ok(connection)
         };
-        open().map(|connection| Self(Mutex::new(connection))).map_err(|error| {
-            let found = failed("open", error);
+        let checked = || -> Result<Connection> {
+            let connection = open().map_err(|error| failed("open", error))?;
+            check(&connection)?;
+            Ok(connection)
+        };
+        checked().map(|connection| Self(Mutex::new(connection))).map_err(|found| {
             Error::new(found.kind(), format!("cannot open the catalog {}", path.display())).with_source(found)
         })
     }

@@ -116,3 +116,20 @@ async fn damage_is_named() {
     assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
     assert!(error.message().contains("catalog.db"));
 }
+
+/// Under a name that lost a bit a table would be missing, and be made anew, empty.
+#[tokio::test]
+async fn a_name_that_lost_a_bit_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = Embedded::open(folder.path()).unwrap();
+    catalog.create_namespace(&name("a"), HashMap::new()).await.unwrap();
+    catalog.create_table(&name("a"), creation("sessions")).await.unwrap();
+    drop(catalog);
+    let path = folder.path().join("catalog.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(9).position(|part| part == b"asessions").expect("stored as it is");
+    bytes[at + 1] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let error = Embedded::open(folder.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
+}
