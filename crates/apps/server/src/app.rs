@@ -2,6 +2,7 @@
 
 use crate::client_ip::Network;
 use crate::clock::Clock;
+use crate::pressure::Pressure;
 use crate::settings::Settings;
 use ingest::{Directory, Door};
 use metastore::Metastore;
@@ -46,6 +47,8 @@ pub struct Parts {
     pub engine: Arc<query::Engine>,
     /// Numbers.
     pub metrics: telemetry::Handle,
+    /// How much is asked of the server now.
+    pub pressure: Arc<Pressure>,
     /// Whether requests are welcome.
     pub readiness: Arc<Readiness>,
 }
