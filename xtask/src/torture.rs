@@ -4,6 +4,7 @@
 
 mod batch;
 mod bombs;
+mod clocks;
 mod exchange;
 mod full_disk;
 mod kills;
@@ -105,6 +106,7 @@ const FAULTS: &[Fault] = &[
         says: "four times too much: memory holds, the excess is told when to come",
         run: overload::run,
     },
+    Fault { id: "R11", says: "jumps of the clock: nothing stops, nothing goes backwards", run: clocks::run },
     Fault { id: "R12", says: "SIGTERM under load: ends in time, nothing acked is lost", run: terminate::run },
     Fault { id: "R19", says: "secrets are told to nobody, whatever is asked", run: secrets::run },
     Fault { id: "R20", says: "one loud project: the others do not notice", run: neighbours::run },

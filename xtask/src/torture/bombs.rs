@@ -151,8 +151,8 @@ fn drop_one(
         ""
     };
     let headers = headers.replace("KEY", PROJECT_KEY) + gzip;
-    let mut line = Line::open(&stage.address())?;
     let quiet = settled(stage)?;
+    let mut line = Line::open(&stage.address())?;
     stage.forget_peak()?;
     let cpu = stage.cpu()?;
     let answer = line.send(&request("POST", door, &headers, body));

@@ -58,6 +58,7 @@ impl Drop for Disk {
 /// See the module.
 pub fn run(plan: &Plan) -> anyhow::Result<Value> {
     let folder = testkit::scratch("full")?;
+    // What the server says goes to the full disk, too: that must not be its end.
     let at = folder.path().join("disk");
     match Disk::mount(&at) {
         Ok(disk) => on_a_disk(plan, &disk, folder),

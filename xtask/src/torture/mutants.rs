@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use testkit::Numbers;
-use testkit::server::PROJECT_KEY;
+use testkit::server::{PERSONAL_KEY, PROJECT_KEY};
 
 /// A recorded request.
 struct Recorded {
@@ -54,6 +54,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
             line = (answer.header("connection") != Some("close")).then_some(open);
         }
     }
+    let questions = questions(plan, &stage)?;
     // What was taken must also be folded and committed.
     let after = json!({"api_key": PROJECT_KEY, "event": "after", "distinct_id": "d"}).to_string();
     let bytes = request("POST", "/i/v0/e/", "Content-Type: application/json\r\n", after.as_bytes());
@@ -61,11 +62,32 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
     anyhow::ensure!(stage.visible("after", 1)? == 1, "the event after the mutants is not visible");
     let panicked = stage.server().api().metric("tenrec_task_panics_total")?;
     anyhow::ensure!(panicked == 0.0, "{panicked} tasks panicked");
-    let figures =
-        json!({"requests": recorded.len(), "mutants_each": each, "statuses": statuses, "closed": closed});
+    let figures = json!({"requests": recorded.len(), "mutants_each": each, "statuses": statuses, "closed": closed,
+        "questions": questions});
     anyhow::ensure!(closed * 20 <= each * recorded.len() as u64, "too many connections closed: {figures}");
     stage.close()?;
     Ok(figures)
+}
+
+/// Statements that look for trouble, damaged, to the query endpoint; gives how many of each answer.
+fn questions(plan: &Plan, stage: &Stage) -> anyhow::Result<BTreeMap<u16, u64>> {
+    let mut statuses = BTreeMap::new();
+    let mut line = Line::open(&stage.address())?;
+    let headers = format!("Content-Type: application/json\r\nAuthorization: Bearer {PERSONAL_KEY}\r\n");
+    let texts = ["refused.txt", "other-project.txt"].map(|name| plan.root.join("fixtures/query").join(name));
+    let texts: Vec<String> = texts.iter().map(std::fs::read_to_string).collect::<Result<_, _>>()?;
+    for (place, sql) in (0_u64..).zip(texts.iter().flat_map(|text| text.lines())) {
+        for number in 0..plan.amount(2, 200) {
+            let mut numbers = Numbers::of(plan.seed ^ 0x0073_716c, place << 32 | number);
+            let sql = damaged(sql.as_bytes(), &mut numbers);
+            let sql = String::from_utf8_lossy(&sql);
+            let body = json!({"query": {"kind": "HogQLQuery", "query": sql}}).to_string();
+            let answer = line.send(&request("POST", "/api/projects/1/query/", &headers, body.as_bytes()))?;
+            anyhow::ensure!(answer.status < 500, "{sql}: {} {}", answer.status, answer.text());
+            *statuses.entry(answer.status).or_default() += 1;
+        }
+    }
+    Ok(statuses)
 }
 
 fn read(root: &Path) -> anyhow::Result<Vec<Recorded>> {

@@ -142,17 +142,20 @@ impl Stage {
         Ok(start.elapsed())
     }
 
-    /// How many events of this name SQL sees, once it sees `least`, or after 30 s.
+    /// How many events of this name SQL sees, once it sees `least`, or no more than before for 15 s.
     pub fn visible(&self, name: &str, least: u64) -> anyhow::Result<u64> {
         let api = self.server().api();
         let sql = format!("select count(*) from events where event = '{name}'");
-        let start = Instant::now();
+        let (mut seen, mut since) = (0, Instant::now());
         loop {
             let count = api.count(&sql)?;
-            if count >= least || start.elapsed() > Duration::from_secs(30) {
+            if count >= least || (count == seen && since.elapsed() > Duration::from_secs(15)) {
                 return Ok(count);
             }
-            std::thread::sleep(Duration::from_millis(50));
+            if count > seen {
+                (seen, since) = (count, Instant::now());
+            }
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
 
