@@ -13,11 +13,11 @@ use testkit::server::PROJECT_KEY;
 /// The ceiling of resident memory with the default settings, in MB, and the tenth that it may be passed by.
 const CEILING: f64 = 512.0 * 1.1;
 /// Events of a request.
-const EVENTS: u64 = 50;
+const EVENTS: u64 = 20;
 
 /// See the module.
 pub fn run(plan: &Plan) -> anyhow::Result<Value> {
-    let span = Duration::from_secs(plan.amount(12, 300));
+    let span = Duration::from_secs(plan.amount(8, 300));
     let stage = Stage::open(plan, &[("TENREC__INGEST__COMMIT_SECONDS", "5")])?;
     let requests = batch::page_views(PROJECT_KEY, "load", plan.seed, EVENTS);
     let plain = Load {

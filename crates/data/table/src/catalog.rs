@@ -6,7 +6,6 @@
 
 #[cfg(test)]
 pub(crate) mod fault;
-mod order;
 mod pointer;
 
 use pointer::{Pointers, Swap};
@@ -242,15 +241,15 @@ impl Catalog for Embedded {
         Ok(table)
     }
 
-    async fn update_table(&self, mut commit: TableCommit) -> Result<Table> {
-        let (requirements, updates) = (commit.take_requirements(), commit.take_updates());
-        self.commit(commit.identifier(), &requirements, updates).await
+    async fn update_table(&self, commit: TableCommit) -> Result<Table> {
+        let current = self.load_table(commit.identifier()).await?;
+        let staged = commit.apply(current.clone())?;
+        self.move_on(current, staged).await
     }
 }
 
 impl Embedded {
-    /// Commits updates as a REST catalog would. A snapshot is never older than what the table holds already, whatever the
-    /// clock says: it may have been set back.
+    /// Commits updates that no action of the library makes, as a REST catalog would.
     ///
     /// # Errors
     /// `CatalogCommitConflicts` when a requirement is not met or somebody else moved the pointer first. After any
@@ -267,9 +266,8 @@ impl Embedded {
         }
         let old = current.metadata_location_result()?;
         let mut builder = current.metadata().clone().into_builder(Some(old.to_owned()));
-        let floor = current.metadata().last_updated_ms();
         for update in updates {
-            builder = order::keep(update, floor).apply(builder)?;
+            builder = update.apply(builder)?;
         }
         let metadata = builder.build()?.metadata;
         let new =
