@@ -113,7 +113,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
             };
             for (place, (door, limit)) in DOORS.iter().enumerate() {
                 // A pull request sees each shape and each wrap at one door.
-                if plan.amount(0, 1) == 0 && (number + place + *wrap as usize) % DOORS.len() != 0 {
+                if plan.amount(0, 1) == 0 && !(number + place + *wrap as usize).is_multiple_of(DOORS.len()) {
                     continue;
                 }
                 let name = format!("{} {wrap:?} at {door}", shape.name);
@@ -142,7 +142,7 @@ fn drop_one(
     worst: &mut Worst,
 ) -> anyhow::Result<()> {
     let headers = "Content-Type: application/json\r\n";
-    let v1 = "Authorization: Bearer KEY\r\nPostHog-Sdk-Info: bomb/1\r\nPostHog-Attempt: 1\r\n\
+    let v1 = "Authorization: Bearer KEY\r\nUser-Agent: bomb\r\nPostHog-Sdk-Info: bomb/1\r\nPostHog-Attempt: 1\r\n\
               PostHog-Request-Id: 0199f2a1-7a54-7b3c-9d2e-000000000001\r\nPostHog-Request-Timestamp: 2026-01-01T00:00:00Z\r\n";
     let headers = if door.starts_with("/i/v1") { format!("{headers}{v1}") } else { headers.to_owned() };
     let gzip = if door.starts_with("/i/v1") && body.starts_with(&[0x1f, 0x8b]) {

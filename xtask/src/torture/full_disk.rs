@@ -79,6 +79,7 @@ fn on_a_disk(plan: &Plan, disk: &Disk, folder: tempfile::TempDir) -> anyhow::Res
         span: Duration::from_secs(span),
         rate: Some(rate),
         fresh: false,
+        gives_up: None,
     };
     let mut sum = Sum::default();
     sum.add(&load::send(&load(2, 20.0))?)?;
@@ -119,6 +120,7 @@ fn on_a_bound(plan: &Plan) -> anyhow::Result<Value> {
         span: Duration::from_secs(plan.amount(12, 60)),
         rate: Some(200.0),
         fresh: false,
+        gives_up: None,
     };
     let mut sum = Sum::default();
     let tally = load::send(&load)?;

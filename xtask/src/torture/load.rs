@@ -27,6 +27,8 @@ pub struct Load {
     pub rate: Option<f64>,
     /// A new connection for each request, instead of one per client.
     pub fresh: bool,
+    /// After this a request that no client was free for is not sent any more: its sender has gone.
+    pub gives_up: Option<Duration>,
 }
 
 /// What came of it.
@@ -38,6 +40,8 @@ pub struct Tally {
     pub refused: u64,
     /// Everything else that was answered, by status; 429 and 503 that do not say when are here.
     pub odd: BTreeMap<u16, u64>,
+    /// Never sent, because all clients waited for answers.
+    pub unsent: u64,
     /// Not answered: whether it was stored is unknown.
     pub broken: u64,
     /// Microseconds of what was acked.
@@ -78,7 +82,7 @@ impl Tally {
     pub fn figures(&self) -> Value {
         json!({
             "acked": self.acked, "acked_per_s": self.rate().round(), "refused": self.refused, "odd": self.odd,
-            "broken": self.broken, "p50_ms": self.latency.at(0.5), "p99_ms": self.latency.at(0.99),
+            "broken": self.broken, "unsent": self.unsent, "p50_ms": self.latency.at(0.5), "p99_ms": self.latency.at(0.99),
         })
     }
 
@@ -86,6 +90,7 @@ impl Tally {
         self.acked += other.acked;
         self.refused += other.refused;
         self.broken += other.broken;
+        self.unsent += other.unsent;
         for (status, count) in &other.odd {
             *self.odd.entry(*status).or_default() += count;
         }
@@ -160,9 +165,9 @@ async fn client(load: Load, first: usize, start: Instant, tickets: Option<Ticket
             Some(tickets) => {
                 let ticket = tickets.lock().await.recv().await;
                 let Some((next, due)) = ticket else { return tally };
-                // Who is that late is not waiting any more.
-                if due.elapsed() > load.span + Duration::from_secs(10) {
-                    return tally;
+                if load.gives_up.is_some_and(|patience| due.elapsed() > patience) {
+                    tally.unsent += 1;
+                    continue;
                 }
                 number = next;
                 due

@@ -216,7 +216,7 @@ fn twisted(body: &[u8], numbers: &mut Numbers) -> Vec<u8> {
 
 /// Walks down at random and changes what it comes to.
 fn twist(json: &mut Value, numbers: &mut Numbers) {
-    let drawn = serde_json::from_str(*numbers.pick(VALUES)).unwrap_or(Value::Null);
+    let drawn = serde_json::from_str(numbers.pick::<&str>(VALUES)).unwrap_or(Value::Null);
     match json {
         Value::Object(fields) if numbers.below(6) == 0 => {
             fields.insert((*numbers.pick(NAMES)).to_owned(), drawn);

@@ -27,6 +27,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
         span,
         rate: Some(share * OTHERS as f64),
         fresh: false,
+        gives_up: None,
     };
     let loud = Load {
         requests: batch::page_views("phc_loud", "loud", plan.seed, 5),

@@ -12,6 +12,8 @@ use testkit::server::PROJECT_KEY;
 
 /// The ceiling of resident memory with the default settings, in MB, and the tenth that it may be passed by.
 const CEILING: f64 = 512.0 * 1.1;
+/// How long somebody waits to be heard when all lines are taken.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// Events of a request.
 const EVENTS: u64 = 20;
 
@@ -27,10 +29,17 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
         span: Duration::from_secs(4),
         rate: None,
         fresh: false,
+        gives_up: None,
     };
     let peak = load::send(&plain)?;
     let quiet = calm(&stage, plan.seed)?;
-    let over = load::send(&Load { clients: 600, span, rate: Some(peak.rate() * 4.0), ..plain.clone() })?;
+    let over = load::send(&Load {
+        clients: 600,
+        span,
+        rate: Some(peak.rate() * 4.0),
+        gives_up: Some(PATIENCE),
+        ..plain.clone()
+    })?;
     let back = recover(&stage, plan.seed, quiet)?;
     let high = stage.peak()?;
     let figures = json!({
@@ -66,6 +75,7 @@ fn stuck(plan: &Plan) -> anyhow::Result<Value> {
         span: Duration::from_secs(plan.amount(6, 60)),
         rate: None,
         fresh: false,
+        gives_up: None,
     };
     let first = load::send(&Load { span: Duration::from_secs(1), ..load.clone() })?;
     // A file where the folder of the tables was: whatever is written fails.
@@ -107,7 +117,15 @@ fn judge(plan: &Plan, peak: &Tally, over: &Tally, high: f64) -> anyhow::Result<(
 fn calm(stage: &Stage, seed: u64) -> anyhow::Result<f64> {
     let requests = batch::singles(PROJECT_KEY, "calm", seed);
     let span = Duration::from_secs(1);
-    let load = Load { address: stage.address(), requests, clients: 1, span, rate: Some(50.0), fresh: false };
+    let load = Load {
+        address: stage.address(),
+        requests,
+        clients: 1,
+        span,
+        rate: Some(50.0),
+        fresh: false,
+        gives_up: None,
+    };
     Ok(load::send(&load)?.latency.at(0.5))
 }
 

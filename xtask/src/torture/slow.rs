@@ -39,6 +39,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
         span: Duration::from_secs(5),
         rate: Some(100.0),
         fresh: false,
+        gives_up: None,
     };
     load::send(&honest)?;
     let before = load::send(&honest)?;

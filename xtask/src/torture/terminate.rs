@@ -29,6 +29,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
             span,
             rate: None,
             fresh: false,
+            gives_up: None,
         };
         let clients = std::thread::spawn(move || load::send(&load));
         std::thread::sleep(Duration::from_millis(300 + chance.below(1100)));

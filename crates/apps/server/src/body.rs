@@ -75,7 +75,8 @@ pub async fn collect(body: Body, bounds: Bounds, hold: &Hold) -> Result<Bytes, F
 /// still writing may not see an answer on a connection that is closed under it.
 pub async fn discard(body: Body, bounds: Bounds) {
     let mut stream = body.into_data_stream();
-    let draining = drain(&mut stream, bounds.bytes, bounds.pause);
+    // As far as `collect` reads on behind its limit.
+    let draining = drain(&mut stream, bounds.bytes.saturating_mul(2), bounds.pause);
     let _ = tokio::time::timeout(bounds.whole, draining).await;
 }
 
