@@ -57,6 +57,20 @@ pub fn strace() -> anyhow::Result<()> {
     apt(&["strace"]).context("strace is needed to watch system calls and to make them fail")
 }
 
+/// The library of libfaketime, which moves the clock of one process.
+pub fn faketime() -> anyhow::Result<PathBuf> {
+    let found = || {
+        let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+        let mut all = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
+        all.find(|library| library.exists())
+    };
+    if found().is_none() {
+        println!("installing libfaketime");
+        apt(&["libfaketime"])?;
+    }
+    found().context("libfaketime is needed to move a server's clock")
+}
+
 /// `$XDG_CACHE_HOME/tenrec`, else `~/.cache/tenrec`.
 pub fn cache() -> anyhow::Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);

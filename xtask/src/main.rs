@@ -8,6 +8,7 @@ mod crash;
 mod docs;
 mod install;
 mod run;
+mod supply;
 mod test;
 mod tidy;
 mod torture;

@@ -1,6 +1,6 @@
 //! The one test command: tidy, format, lints, unit tests, the binary, the reference, end to end.
 
-use crate::{docs, install, run, tidy};
+use crate::{docs, install, run, supply, tidy};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -38,6 +38,7 @@ pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     let mut lines = Vec::new();
     if wanted(Part::Tidy) {
         lines.push(step("tidy", || tidy::run(root).map(|()| (1, 0))));
+        lines.push(step("supply", || supply::check(root).map(|()| (1, 0))));
         lines.push(step("format", || cargo(root, &["fmt", "--all", "--", "--check"])));
         let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
         lines.push(step("lints", || cargo(root, &clippy)));

@@ -3,15 +3,28 @@
 //! One file per fault. All of them are repeatable: the seed is printed first, and the same seed does the same things.
 
 mod armed;
+mod batch;
+mod bombs;
 mod calls;
+mod clocks;
+mod exchange;
+mod full_disk;
 mod kills;
+mod load;
+mod mutants;
+mod neighbours;
 mod order;
+mod overload;
 mod points;
 mod power;
 mod proxy;
 mod rot;
+mod secrets;
+mod slow;
+mod stage;
 mod storm;
 mod strace;
+mod terminate;
 
 use crate::run;
 use anyhow::Context as _;
@@ -96,9 +109,34 @@ const FAULTS: &[Fault] = &[
         run: power::run,
     },
     Fault { id: "R3", says: "system calls that fail: an error for the client, never a lie", run: calls::run },
+    Fault {
+        id: "R4",
+        says: "a full disk: refused with a time, SQL answers, it goes on by itself",
+        run: full_disk::run,
+    },
+    Fault { id: "R7", says: "slow and silent clients: cut off, the others do not notice", run: slow::run },
+    Fault { id: "R8", says: "bodies that unpack to much: little memory, little time", run: bombs::run },
+    Fault { id: "R9", says: "damaged requests: no panic, no fault of ours", run: mutants::run },
+    Fault {
+        id: "R10",
+        says: "four times too much: memory holds, the excess is told when to come",
+        run: overload::run,
+    },
+    Fault { id: "R11", says: "jumps of the clock: nothing stops, nothing goes backwards", run: clocks::run },
+    Fault { id: "R12", says: "SIGTERM under load: ends in time, nothing acked is lost", run: terminate::run },
     Fault { id: "R13", says: "a storm of retries: each event is visible once", run: storm::run },
     Fault { id: "R14", says: "a flipped bit: found, or harmless, never a wrong answer", run: rot::run },
+    Fault { id: "R19", says: "secrets are told to nobody, whatever is asked", run: secrets::run },
+    Fault { id: "R20", says: "one loud project: the others do not notice", run: neighbours::run },
 ];
+
+/// Allows this process as many descriptors as it may have, and tells how many.
+fn raise_descriptors() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
 
 /// Does what was asked for; prints one JSON line per fault, and a table at the end.
 pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! AI capture besides `/i/v0/ai/batch`: multipart events and OpenTelemetry traces.
 
 use crate::app::App;
-use crate::arrive;
+use crate::arrive::{self, Arrived};
 use crate::capture;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -36,21 +36,22 @@ impl From<Rejection> for Refused {
 async fn accept_multipart(app: &App, request: Request) -> Result<String, Refused> {
     let limits = ai::Limits::default();
     // The framing around the parts may take a tenth again.
-    let (parts, body) = arrive::read(app, request, limits.parts / 10 * 11).await?;
-    let headers = &parts.headers;
+    let arrived = arrive::read(app, request, limits.parts / 10 * 11).await?;
+    let headers = &arrived.parts.headers;
     let request = ai::Request {
-        body: &body,
+        body: &arrived.body,
         content_type: arrive::text(headers, "content-type"),
         content_encoding: arrive::text(headers, "content-encoding"),
         authorization: arrive::text(headers, "authorization"),
     };
-    let event = ai::parse(&request, &limits)?;
+    let event = arrive::take_apart(&arrived, || ai::parse(&request, &limits)).await??;
     let entry = app.directory.find(&event.token, app.clock.now()).await?;
     if entry.limited.contains(&Resource::LlmEvents) {
         telemetry::capture::quota_exceeded(Resource::LlmEvents.tag(), 1);
         return Err(Refused::Quota);
     }
-    let arrival = arrive::describe(app, &parts, Route::AiBatch, body.clone());
+    let Arrived { parts, body, hold, begun: _begun } = arrived;
+    let arrival = arrive::describe(app, &parts, Route::AiBatch, (body, hold));
     app.door.accept_json(arrival, &event.token, &event.json).await?;
     Ok(event.answer())
 }
@@ -64,19 +65,20 @@ pub async fn traces(State(app): State<App>, request: Request) -> Response {
 }
 
 async fn accept_traces(app: &App, request: Request) -> Result<otel::Format, Rejection> {
-    let (parts, body) = arrive::read(app, request, app.settings.capture.max_body_bytes).await?;
-    let headers = &parts.headers;
+    let arrived = arrive::read(app, request, app.settings.capture.max_body_bytes).await?;
+    let headers = &arrived.parts.headers;
     let request = otel::Request {
-        body: &body,
+        body: &arrived.body,
         content_type: arrive::text(headers, "content-type"),
         content_encoding: arrive::text(headers, "content-encoding"),
         authorization: arrive::text(headers, "authorization"),
     };
     let capture = &app.settings.capture;
     let limits = otel::Limits { body: capture.max_decompressed_bytes, ..otel::Limits::default() };
-    let traces = otel::parse(&request, &limits)?;
+    let traces = arrive::take_apart(&arrived, || otel::parse(&request, &limits)).await??;
     if traces.events > 0 {
-        let arrival = arrive::describe(app, &parts, Route::AiBatch, body.clone());
+        let Arrived { parts, body, hold, begun: _begun } = arrived;
+        let arrival = arrive::describe(app, &parts, Route::AiBatch, (body, hold));
         app.door.accept_json(arrival, &traces.token, &traces.json).await?;
     }
     Ok(traces.format)

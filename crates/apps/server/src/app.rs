@@ -2,6 +2,7 @@
 
 use crate::client_ip::Network;
 use crate::clock::Clock;
+use crate::pressure::Pressure;
 use crate::settings::Settings;
 use ingest::{Directory, Door};
 use metastore::Metastore;
@@ -49,6 +50,8 @@ pub struct Parts {
     pub outside: Outside,
     /// Numbers.
     pub metrics: telemetry::Handle,
+    /// How much is asked of the server now.
+    pub pressure: Arc<Pressure>,
     /// Whether requests are welcome.
     pub readiness: Arc<Readiness>,
 }

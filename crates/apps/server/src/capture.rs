@@ -1,7 +1,7 @@
 //! Capture v0 and session replay: read, accept, answer.
 
 use crate::app::App;
-use crate::arrive;
+use crate::arrive::{self, Arrived};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use event::{Rejection, Resource, Route};
@@ -50,9 +50,9 @@ async fn accept(app: &App, request: Request, route: Route) -> Response {
         _ => app.settings.capture.max_body_bytes,
     };
     let outcome = async {
-        let (parts, body) = arrive::read(app, request, limit).await?;
+        let Arrived { parts, body, hold, begun: _begun } = arrive::read(app, request, limit).await?;
         telemetry::capture::request_size(endpoint(route), body.len());
-        let arrival = arrive::describe(app, &parts, route, body);
+        let arrival = arrive::describe(app, &parts, route, (body, hold));
         let beacon = arrival.query.beacon;
         app.door.accept(arrival).await.map(|receipt| (receipt, beacon))
     };

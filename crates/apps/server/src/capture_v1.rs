@@ -68,7 +68,7 @@ fn json(status: u16, body: String) -> Response {
 
 async fn accept(app: &App, request: Request, route: Route) -> Result<Vec<Verdict>, Error> {
     let (parts, body) = request.into_parts();
-    let bounds = Bounds::of(&app.settings.server, app.settings.capture.max_v1_body_bytes);
+    let bounds = Bounds::of(app, app.settings.capture.max_v1_body_bytes);
     let head = match v1::headers(|name| text(&parts.headers, name)) {
         Ok(head) => head,
         Err(error) => {
@@ -76,7 +76,12 @@ async fn accept(app: &App, request: Request, route: Route) -> Result<Vec<Verdict
             return Err(error);
         }
     };
-    let bytes = body::collect(body, bounds).await.map_err(|fault| match fault {
+    if app.pressure.refuses() {
+        body::discard(body, bounds).await;
+        return Err(Error::ServiceUnavailable);
+    }
+    let hold = app.pressure.hold();
+    let bytes = body::collect(body, bounds, &hold).await.map_err(|fault| match fault {
         Fault::TooLarge(limit) => {
             count::payload_too_large("wire");
             Error::PayloadTooLarge(format!("request body above {limit} bytes"))
@@ -84,14 +89,16 @@ async fn accept(app: &App, request: Request, route: Route) -> Result<Vec<Verdict
         Fault::Stalled(read) => Error::BodyReadTimeout(read),
         Fault::Late => Error::RequestTimeout,
         Fault::Gone => Error::EmptyBody,
+        Fault::NoRoom => Error::ServiceUnavailable,
     })?;
+    let _begun = app.pressure.begin();
     count::request_size("v1", bytes.len());
     let secret = &app.settings.server.signing_secret;
     if !secret.is_empty() {
         signature::verify(secret.as_bytes(), &parts.headers, &bytes)
             .map_err(|fault| Error::InvalidSignature(fault.to_string()))?;
     }
-    app.door.accept_v1(arrive::describe(app, &parts, route, bytes), &head).await
+    app.door.accept_v1(arrive::describe(app, &parts, route, (bytes, hold)), &head).await
 }
 
 /// A header as text; empty when it is there and is no text.

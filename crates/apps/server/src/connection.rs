@@ -1,45 +1,61 @@
-//! Accepting connections: header timeout, connection bound, and an orderly end.
+//! Accepting connections: bounded in number, in idle time and in the time of a request head, and ended in order.
 
+use crate::pressure::Pressure;
+use crate::pulse::{Pulse, Watched};
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt;
+
+/// Connections that the system completes for us while we are busy; it takes fewer where it is told to (`somaxconn`).
+/// Beyond them a client's first packet is dropped and sent again a second later.
+const BACKLOG: u32 = 4096;
+/// Bytes of one HTTP/2 connection that are read ahead of its handlers, which no other bound counts.
+const WINDOW: u32 = 64 * 1024;
+/// Requests of one HTTP/2 connection at once.
+const STREAMS: u32 = 64;
 
 /// The address of the other end of the connection, as an extension of every request.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
 /// Bounds of the accept loop.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Bounds {
-    /// Time for a request head.
+    /// Time for a request head, and time in which nothing happens on a connection.
     pub header: Duration,
     /// Connections served at once.
     pub connections: usize,
     /// Time that requests in flight get when the server stops.
     pub drain: Duration,
+    /// Counts the connections.
+    pub pressure: Arc<Pressure>,
+}
+
+/// Opens the port.
+///
+/// # Errors
+/// What the system says: the address is in use, or not ours.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves `router` until `stop` turns true, then lets requests in flight finish within the drain time.
 pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(bounds.connections));
     let graceful = GracefulShutdown::new();
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(bounds.header).max_buf_size(128 * 1024);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(bounds.header))
-        .max_header_list_size(64 * 1024);
+    let builder = protocol(bounds.header);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -49,34 +65,54 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut st
         let Some((stream, peer, slot)) = accepted else { continue };
         let _ = stream.set_nodelay(true);
         let router = router.clone();
-        let begun = Arc::new(AtomicBool::new(false));
-        let silent = silent(begun.clone(), bounds.header);
+        let pulse = Arc::new(Pulse::default());
+        let stream = Watched::new(TokioIo::new(stream), pulse.clone());
+        let beats = pulse.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            begun.store(true, Ordering::Relaxed);
+            let answering = beats.answer();
             request.extensions_mut().insert(Peer(peer));
-            router.clone().oneshot(request.map(axum::body::Body::new))
+            let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+            async move {
+                let answer = answer.await;
+                drop(answering);
+                answer
+            }
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let watched = graceful.watch(connection);
+        let watched = graceful.watch(builder.serve_connection(stream, service).into_owned());
+        let (pressure, header) = (bounds.pressure.clone(), bounds.header);
         tokio::spawn(async move {
+            let _counted = (slot, pressure.connect());
             // A broken connection is the client's affair; requests have been answered or not by then.
             tokio::select! {
                 _ = watched => {}
-                () = silent => {}
+                () = still(&pulse, &pressure, header) => {}
             }
-            drop(slot);
         });
     }
     drop(listener);
     let _ = tokio::time::timeout(bounds.drain, graceful.shutdown()).await;
 }
 
-/// Completes when no request has begun in time. Hyper's own timeout starts only once it knows the protocol, and a
-/// client that sends nothing, or half of a preface, would hold its slot for ever.
-async fn silent(begun: Arc<AtomicBool>, patience: Duration) {
-    tokio::time::sleep(patience).await;
-    if begun.load(Ordering::Relaxed) {
-        std::future::pending::<()>().await;
+fn protocol(header: Duration) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(header).max_buf_size(128 * 1024);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(64 * 1024)
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_send_buf_size(WINDOW as usize);
+    builder
+}
+
+/// Completes when the client has done nothing for too long: sent no request, or read nothing of an answer. What a
+/// handler does meanwhile, and the body it reads, have limits of their own.
+async fn still(pulse: &Pulse, pressure: &Pressure, usual: Duration) {
+    let step = (usual / 10).clamp(Duration::from_millis(1), Duration::from_secs(1));
+    while pulse.rest().is_none_or(|rest| rest < pressure.patience(usual)) {
+        tokio::time::sleep(step).await;
     }
 }
 
@@ -84,7 +120,7 @@ async fn silent(begun: Arc<AtomicBool>, patience: Duration) {
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, peer)) => Some((stream, peer.ip(), slot)),

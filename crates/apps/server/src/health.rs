@@ -8,7 +8,7 @@ use http::{StatusCode, header};
 
 /// Every path that is in no table of routes. The body is read, so that the client reads the answer.
 pub async fn nothing_here(State(app): State<App>, request: Request) -> StatusCode {
-    let bounds = Bounds::of(&app.settings.server, app.settings.capture.max_body_bytes);
+    let bounds = Bounds::of(&app, app.settings.capture.max_body_bytes);
     body::discard(request.into_body(), bounds).await;
     StatusCode::NOT_FOUND
 }

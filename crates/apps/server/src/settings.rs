@@ -49,8 +49,12 @@ pub struct Server {
     pub body_timeout_ms: u64,
     /// Milliseconds for a whole body.
     pub body_deadline_ms: u64,
+    /// Bytes a second that a body comes to; 0 for no such rule.
+    pub body_bytes_per_second: usize,
     /// Connections at once.
     pub max_connections: usize,
+    /// Bytes of all requests in memory.
+    pub inflight_bytes: usize,
 }
 
 /// How unknown project keys are treated.
@@ -261,6 +265,7 @@ impl Settings {
         );
         for (key, value) in [
             ("server.max_connections", self.server.max_connections),
+            ("server.inflight_bytes", self.server.inflight_bytes),
             ("server.header_timeout_ms", self.server.header_timeout_ms as usize),
             ("server.body_timeout_ms", self.server.body_timeout_ms as usize),
             ("server.body_deadline_ms", self.server.body_deadline_ms as usize),

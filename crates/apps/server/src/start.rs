@@ -5,9 +5,10 @@ use crate::care::Care;
 use crate::client_ip::Network;
 use crate::clock::Clock;
 use crate::connection::{self, Bounds};
+use crate::pressure::{self, Pressure};
 use crate::running::{Parts, Running};
 use crate::settings::{Settings, TokenMode};
-use crate::{bootstrap, folder, routes};
+use crate::{bootstrap, descriptors, folder, routes};
 use eventlog::{EventLog, Offset, Segments};
 use ingest::commit::Stores;
 use ingest::geo::Database;
@@ -19,7 +20,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use table::Warehouse;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Any failure to start, with its causes.
@@ -59,8 +59,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     };
     let pump = Pump::open(stores, directory.clone(), geo, pump_settings(&settings, &data)).await?;
     let engine = Arc::new(query::Engine::new(warehouse.clone(), query_limits(&settings, &data))?);
-    let listener = TcpListener::bind(settings.server.listen)
-        .await
+    let listener = connection::listen(settings.server.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", settings.server.listen))?;
     let address = listener.local_addr()?;
     // Keys are shown once: they are made when nothing is left that could keep the server from showing them.
@@ -68,6 +67,9 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     directory.refresh().await?;
     let bounds = door_bounds(&settings);
     let readiness = Arc::new(Readiness::default());
+    let slots = descriptors::for_connections(settings.server.max_connections);
+    let pressure = Arc::new(Pressure::new(slots, settings.server.inflight_bytes));
+    tokio::spawn(pressure::measure(Arc::downgrade(&pressure)));
     let trusted = settings.server.trusted_proxies.iter().filter_map(|text| Network::parse(text)).collect();
     let app = App::new(app::Parts {
         door: Door::new(log.clone(), directory.clone(), bounds),
@@ -79,13 +81,15 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
         engine,
         outside: warehouse.outside(),
         metrics,
+        pressure: pressure.clone(),
         readiness: readiness.clone(),
     });
     let (stop_accepting, stopping) = watch::channel(false);
     let connections = Bounds {
         header: Duration::from_millis(app.settings.server.header_timeout_ms),
-        connections: app.settings.server.max_connections,
+        connections: slots,
         drain: Duration::from_secs(4),
+        pressure,
     };
     let serving = tokio::spawn(connection::serve(listener, routes::router(&app), connections, stopping));
     let parts = Parts { log, directory, readiness, stop_accepting, serving, care };

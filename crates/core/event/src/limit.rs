@@ -20,6 +20,13 @@ pub const EVENT_BYTES: usize = 1024 * 1024;
 pub const AI_EVENT_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of one replay event.
 pub const SNAPSHOT_BYTES: usize = 25 * 1024 * 1024;
+/// Events of one request. Each costs some 250 bytes beside its text, so that a few KiB of compressed `{}` would
+/// otherwise become gigabytes.
+pub const BATCH_EVENTS: usize = 100_000;
+/// Root fields of all events of one request that no reader knows by name; each costs 40 bytes beside its text.
+pub const EXTRA_FIELDS: usize = 200_000;
+/// Snapshot items of one replay request.
+pub const SNAPSHOT_ITEMS: usize = 200_000;
 /// Clock skew below which a client's clock is believed as it is.
 pub const SKEW_DEADBAND_MS: i64 = 150_000;
 /// How far in the future an event may lie before it is moved to now.

@@ -5,7 +5,7 @@
 //! occurrence, as it does in JavaScript.
 
 use crate::capture_visit::Body;
-use event::{RawEvent, Rejection, Route, token};
+use event::{RawEvent, Rejection, Route, limit, token};
 use jiff::Timestamp;
 use serde::de::Deserialize;
 use std::borrow::Cow;
@@ -27,7 +27,8 @@ pub struct Request<'a> {
 ///
 /// # Errors
 /// [`Rejection::Parsing`] for what is no JSON or has no known shape, [`Rejection::EmptyBatch`] when no event is
-/// in it, [`Rejection::Hydration`] when an event has no name and the route gives none.
+/// in it, [`Rejection::TooLarge`] for more than [`limit::BATCH_EVENTS`] or [`limit::EXTRA_FIELDS`],
+/// [`Rejection::Hydration`] when an event has no name and the route gives none.
 ///
 /// # Compat
 /// Accepts all that PostHog `rust/common/types/src/event.rs` and `rust/capture/src/payload` do, and more: see
@@ -40,6 +41,7 @@ pub fn parse(route: Route, json: &str) -> Result<Request<'_>, Rejection> {
     if request.events.is_empty() {
         return Err(Rejection::EmptyBatch);
     }
+    check_counts(&request.events)?;
     if !names_are_filled(route) && request.events.iter().any(|event| event.event.is_none()) {
         return Err(Rejection::Hydration("non-engage request missing event name attribute".to_owned()));
     }
@@ -70,6 +72,22 @@ pub fn token(request: &Request<'_>, fallback: Option<&str>) -> Result<String, Re
 /// The key that one event carries: at its root, else in its properties.
 pub(crate) fn event_token<'a>(event: &RawEvent<'a>) -> Option<Cow<'a, str>> {
     event.token.clone().or_else(|| event::peek::Peek::of(event.properties).token)
+}
+
+/// Refuses what is small as text and large in memory.
+pub(crate) fn check_counts(events: &[RawEvent<'_>]) -> Result<(), Rejection> {
+    if events.len() > limit::BATCH_EVENTS {
+        let text = format!("more than {} events in one request; send them in several", limit::BATCH_EVENTS);
+        return Err(Rejection::TooLarge(text));
+    }
+    if events.iter().map(|event| event.extra.len()).sum::<usize>() > limit::EXTRA_FIELDS {
+        let text = format!(
+            "more than {} unknown fields in one request; put them into `properties`",
+            limit::EXTRA_FIELDS
+        );
+        return Err(Rejection::TooLarge(text));
+    }
+    Ok(())
 }
 
 pub(crate) fn unreadable(error: impl ToString) -> Rejection {

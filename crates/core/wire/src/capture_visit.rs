@@ -3,7 +3,7 @@
 use crate::capture::Request;
 use crate::json;
 use event::{RawEvent, limit, scan, timestamp};
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -102,8 +102,16 @@ struct Events<'a>(Vec<RawEvent<'a>>);
 impl<'de> Events<'de> {
     fn visit<A: SeqAccess<'de>>(mut seq: A) -> Result<Self, A::Error> {
         let mut events = Vec::new();
+        let mut extra = 0;
         while let Some(item) = seq.next_element::<Option<One<'de>>>()? {
-            events.extend(item.map(|One(event)| event));
+            let Some(One(event)) = item else { continue };
+            extra += event.extra.len();
+            events.push(event);
+            // What is beyond a limit is read and let go of; the caller sees from what is here that there was more.
+            if events.len() > limit::BATCH_EVENTS || extra > limit::EXTRA_FIELDS {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                break;
+            }
         }
         Ok(Self(events))
     }
@@ -169,6 +177,8 @@ fn field<'de, A: MapAccess<'de>>(
         "$set_once" => event.set_once = value(map)?,
         "$unset" => event.unset = value(map)?,
         "context" => event.context = value(map)?,
+        // One more than the limit tells that there are too many.
+        _ if event.extra.len() > limit::EXTRA_FIELDS => drop(map.next_value::<IgnoredAny>()?),
         // A repeated name is kept twice here: whoever builds a map of these lets the last one win.
         _ => event.extra.push((key, shallow::<A>(map.next_value()?)?)),
     }

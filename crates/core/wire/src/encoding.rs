@@ -104,6 +104,13 @@ pub fn decode<'a>(input: &Encoded<'a>) -> Result<Decoded<'a>, Rejection> {
     Ok(Decoded { json: data, stored, form })
 }
 
+/// How many bytes a body says it unpacks to, before it is unpacked: gzip tells at its end. Never less than its own
+/// length; what does not tell counts as it is. A lie is found out by [`decode`], not here.
+pub fn claimed_size(body: &[u8]) -> usize {
+    let claimed = if body.starts_with(&[0x1f, 0x8b, 8]) { inflate::trailer(body) } else { None };
+    claimed.map_or(0, |(_, size)| size as usize).max(body.len())
+}
+
 /// Undoes what [`Decoded::stored`] says about a stored body.
 ///
 /// # Errors

@@ -55,7 +55,7 @@ pub(crate) fn gunzip(input: &[u8], budget: usize) -> Result<Inflated, Fault> {
     Ok(Inflated { bytes, whole })
 }
 
-fn trailer(input: &[u8]) -> Option<(u32, u32)> {
+pub(crate) fn trailer(input: &[u8]) -> Option<(u32, u32)> {
     let (_, tail) = input.split_last_chunk::<8>()?;
     let [a, b, c, d, e, f, g, h] = *tail;
     Some((u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])))

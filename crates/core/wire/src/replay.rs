@@ -60,13 +60,14 @@ pub struct Recording<'a> {
 /// Reads a replay body: one event, an array of them, or either in a `batch` or `data` wrapper.
 ///
 /// # Errors
-/// [`Rejection::Parsing`], [`Rejection::EmptyBatch`].
+/// [`Rejection::Parsing`], [`Rejection::EmptyBatch`], [`Rejection::TooLarge`] for too many events.
 pub fn parse(json: &str) -> Result<Request<'_>, Rejection> {
     let mut reader = serde_json::Deserializer::from_str(json);
     let body = Body::deserialize(&mut reader).map_err(capture::unreadable)?;
     reader.end().map_err(capture::unreadable)?;
     let request = body.into_request().map_err(capture::unreadable)?;
     let first = request.events.first().ok_or(Rejection::EmptyBatch)?;
+    capture::check_counts(&request.events)?;
     let sent_at = request.sent_at.or_else(|| first.sent_at.and_then(timestamp::from_json));
     Ok(Request { token: request.token, sent_at, events: request.events })
 }
@@ -89,16 +90,23 @@ pub fn token(request: &Request<'_>, fallback: Option<&str>) -> Result<String, Re
 ///
 /// # Errors
 /// [`Rejection::NoSessionId`], [`Rejection::InvalidSession`], [`Rejection::NoDistinctId`],
-/// [`Rejection::InvalidCookieless`], [`Rejection::NoSnapshot`]; any of them refuses the whole request.
+/// [`Rejection::InvalidCookieless`], [`Rejection::NoSnapshot`], [`Rejection::TooLarge`] for more than
+/// [`limit::SNAPSHOT_ITEMS`]; any of them refuses the whole request.
 ///
 /// # Compat
 /// PostHog `rust/capture/src/events/recordings.rs`, which files everything under the first event's ids.
 pub fn recordings<'a>(request: &Request<'a>, received: &Received) -> Result<Vec<Recording<'a>>, Rejection> {
     let mut groups: Vec<Recording<'a>> = Vec::new();
     let mut places: HashMap<(Cow<'a, str>, Cow<'a, str>), usize> = HashMap::new();
+    let mut count = 0;
     for (index, event) in request.events.iter().enumerate() {
         let mut properties = Properties::of(event.properties);
         let items = std::mem::take(&mut properties.items).ok_or(Rejection::NoSnapshot);
+        count += items.as_ref().map_or(0, Vec::len);
+        if count > limit::SNAPSHOT_ITEMS {
+            let text = format!("more than {} snapshot items in one request", limit::SNAPSHOT_ITEMS);
+            return Err(Rejection::TooLarge(text));
+        }
         let session_id = match session_of(&properties)? {
             Some(id) => id,
             None => groups.first().map(|first| first.session_id.clone()).ok_or(Rejection::NoSessionId)?,

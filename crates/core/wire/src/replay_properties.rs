@@ -1,7 +1,8 @@
 //! What is read from a replay event's properties.
 
 use crate::capture_visit::Key;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use event::limit;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
@@ -63,8 +64,29 @@ impl<'de> Visitor<'de> for Fields {
 
 fn items(raw: &RawValue) -> Option<Vec<&RawValue>> {
     match raw.get().as_bytes().first() {
-        Some(b'[') => serde_json::from_str(raw.get()).ok(),
+        Some(b'[') => serde_json::Deserializer::from_str(raw.get()).deserialize_seq(Items).ok(),
         Some(b'{') => Some(vec![raw]),
         _ => None,
+    }
+}
+
+/// Every item as text; of more than the limit, one more than the limit, which tells the caller.
+struct Items;
+
+impl<'de> Visitor<'de> for Items {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while items.len() <= limit::SNAPSHOT_ITEMS {
+            let Some(item) = seq.next_element()? else { return Ok(items) };
+            items.push(item);
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(items)
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::bodies::{self, Codec};
 use crate::directory::{Directory, Entry};
+use crate::inflight::Hold;
 use crate::record;
 use bytes::Bytes;
 use event::event_size::{self, Limits};
 use event::normalize::{self, Context};
-use event::{Place, Received, Rejection, Resource, Route};
+use event::{Place, RawEvent, Received, Rejection, Resource, Route};
 use eventlog::{EventLog, Payload};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ pub struct Bounds {
 }
 
 /// A request at the door, as the transport saw it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Arrival<'a> {
     /// The contract of the path.
     pub route: Route,
@@ -47,6 +48,8 @@ pub struct Arrival<'a> {
     pub place: Option<Place>,
     /// The body as received.
     pub body: Bytes,
+    /// What this request holds of the room that all share; the body is counted already.
+    pub hold: Hold,
 }
 
 /// What the client may be told.
@@ -83,7 +86,9 @@ impl Door {
     /// # Errors
     /// The refusal, with PostHog's text. `Retry` is the only one that sending the same again can help.
     pub async fn accept(&self, arrival: Arrival<'_>) -> Result<Receipt, Rejection> {
-        let decoded = in_place(arrival.body.len(), || self.decode(&arrival))?;
+        let size = self.begin(&arrival).await?;
+        let decoded = in_place(size, || self.decode(&arrival))?;
+        arrival.hold.grow(decoded.json.len())?;
         let text = in_place(decoded.json.len(), || wire::json::text(&decoded.json))?;
         let sent_at = decoded.form.sent_at.or(arrival.query.sent_at);
         let receipt = if arrival.route == Route::Replay {
@@ -94,6 +99,15 @@ impl Door {
         Ok(receipt)
     }
 
+    /// Waits for the turn of a large request; gives the size it is expected to unpack to.
+    async fn begin(&self, arrival: &Arrival<'_>) -> Result<usize, Rejection> {
+        let size = encoding::claimed_size(&arrival.body).min(self.bounds.decompressed);
+        if size >= BLOCKING_BYTES {
+            arrival.hold.begin_turn().await?;
+        }
+        Ok(size)
+    }
+
     async fn accept_events(
         &self,
         arrival: &Arrival<'_>,
@@ -102,6 +116,7 @@ impl Door {
     ) -> Result<Receipt, Rejection> {
         let request = in_place(text.len(), || wire::capture::parse(arrival.route, text))?;
         let events = request.events.len();
+        arrival.hold.grow(events * size_of::<RawEvent>())?;
         telemetry::capture::events_received(events as u64);
         let historical = request.historical_migration;
         let token = wire::capture::token(&request, arrival.query.token.as_deref())?;
@@ -109,7 +124,7 @@ impl Door {
         let received = received(arrival, &entry, token, sent_at);
         in_place(text.len(), || self.check(&received, &request))?;
         drop(request);
-        self.store(&received, as_sent(arrival, stored), text.as_bytes()).await?;
+        self.store(&arrival.hold, &received, as_sent(arrival, stored), text.as_bytes()).await?;
         telemetry::capture::events_ingested(events as u64);
         if historical {
             telemetry::capture::rerouted_historical("historical_migration", events as u64);
@@ -135,7 +150,7 @@ impl Door {
             return Ok(Receipt::Limited(Resource::Recordings));
         }
         drop(request);
-        self.store(&received, as_sent(arrival, stored), text.as_bytes()).await?;
+        self.store(&arrival.hold, &received, as_sent(arrival, stored), text.as_bytes()).await?;
         Ok(Receipt::Stored { events })
     }
 
@@ -145,10 +160,11 @@ impl Door {
     /// As [`Door::accept`].
     pub async fn accept_json(&self, arrival: Arrival<'_>, token: &str, json: &str) -> Result<(), Rejection> {
         let token = event::token::validate(token)?.to_owned();
+        arrival.hold.grow(json.len())?;
         let entry = self.directory.find(&token, arrival.at).await?;
         let received = received(&arrival, &entry, token, None);
-        self.check(&received, &wire::capture::parse(received.route, json)?)?;
-        self.store(&received, None, json.as_bytes()).await
+        in_place(json.len(), || self.check(&received, &wire::capture::parse(received.route, json)?))?;
+        self.store(&arrival.hold, &received, None, json.as_bytes()).await
     }
 
     /// Accepts a v1 request: every event gets its own verdict, in order.
@@ -161,15 +177,18 @@ impl Door {
         head: &wire::v1::Head,
     ) -> Result<Vec<wire::v1::Verdict>, wire::v1::Error> {
         use wire::v1;
-        let json = v1::decode(&arrival.body, head.encoding, self.bounds.decompressed)?;
-        let text = wire::json::clean(&json)?;
-        let batch = v1::parse(&text)?;
+        let size = self.begin(&arrival).await?;
+        let json = in_place(size, || v1::decode(&arrival.body, head.encoding, self.bounds.decompressed))?;
+        arrival.hold.grow(json.len())?;
+        let text = in_place(size, || wire::json::clean(&json))?;
+        let batch = in_place(size, || v1::parse(&text))?;
+        arrival.hold.grow(batch.events.len() * size_of::<v1::Event>())?;
         let entry = self.directory.find(&head.token, arrival.at).await?;
         let mut received = received(&arrival, &entry, head.token.clone(), Some(head.sent_at));
         received.sdk.clone_from(&head.sdk);
         received.limits = Some(self.bounds.events);
         telemetry::capture::events_received(batch.events.len() as u64);
-        let verdicts = v1::verdicts(&batch, &received, &self.bounds.events);
+        let verdicts = in_place(size, || v1::verdicts(&batch, &received, &self.bounds.events));
         let accepted = verdicts.iter().filter(|verdict| verdict.is_accepted()).count();
         if accepted == 0 {
             return Ok(verdicts);
@@ -177,7 +196,7 @@ impl Door {
         let as_sent = head.encoding == Some(v1::Encoding::Gzip);
         let as_sent = as_sent.then(|| arrival.body.clone());
         // One record holds all events of the request, so none is stored without the others.
-        self.store(&received, as_sent, text.as_bytes()).await?;
+        self.store(&arrival.hold, &received, as_sent, text.as_bytes()).await?;
         telemetry::capture::events_ingested(accepted as u64);
         if batch.historical_migration {
             telemetry::capture::v1_rerouted(accepted as u64);
@@ -225,7 +244,13 @@ impl Door {
         Ok(())
     }
 
-    async fn store(&self, received: &Received, as_sent: Option<Bytes>, json: &[u8]) -> Result<(), Rejection> {
+    async fn store(
+        &self,
+        hold: &Hold,
+        received: &Received,
+        as_sent: Option<Bytes>,
+        json: &[u8],
+    ) -> Result<(), Rejection> {
         let (codec, body) = match as_sent {
             Some(body) => (Codec::Gzip, body),
             None => in_place(json.len(), || {
@@ -233,6 +258,7 @@ impl Door {
                 (codec, Bytes::from(body.into_owned()))
             }),
         };
+        hold.end_turn();
         let head = record::head(received, codec).map_err(|error| {
             tracing::error!(error = %error.chain(), "cannot write a log record");
             Rejection::Retry

@@ -67,6 +67,7 @@ impl World {
             ip: Some("203.0.113.1".into()),
             place: None,
             body: Bytes::from(body.to_string()),
+            hold: ingest::Hold::default(),
         };
         self.door.accept(arrival).await
     }

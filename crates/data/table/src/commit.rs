@@ -4,7 +4,7 @@
 //! catalog's pointer, and under the lock replace the rows in memory by the new snapshot. Until the pointer
 //! moves nothing refers to the files; after it moved the snapshot itself says which log offset it covers.
 
-use crate::care::{drop_snapshots, old_snapshots, unlink_unreachable};
+use crate::care::{behind, drop_snapshots, old_snapshots, unlink_unreachable};
 use crate::error::{Context, kind_of};
 use crate::schema::{Bound, TABLES};
 use crate::warehouse::{Warehouse, committed_offset};
@@ -191,6 +191,9 @@ impl Warehouse {
         files: Vec<DataFile>,
         offset: u64,
     ) -> iceberg::Result<Table> {
+        if behind::is_behind(table) {
+            return behind::append(&self.catalog, table, files, offset).await;
+        }
         let offset = offset.to_string();
         let summary = HashMap::from([(OFFSET_PROPERTY.to_owned(), offset.clone())]);
         let transaction = Transaction::new(table);

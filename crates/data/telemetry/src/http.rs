@@ -27,10 +27,16 @@ const API_RESPONSE_TIME: Metric = Metric::histogram(
 const CONNECTIONS: Metric = Metric::gauge("capture_active_connections", "Requests being answered now.");
 const PANICS: Metric =
     Metric::counter("tenrec_http_panics_total", "Requests answered 500 because their code panicked.");
-const SHED: Metric =
-    Metric::counter("tenrec_http_shed_total", "Requests refused before they were read.").labels(&["reason"]);
+const SHED: Metric = Metric::counter(
+    "tenrec_http_shed_total",
+    "Requests answered 503 because the server was asked for more than it can do.",
+)
+.labels(&["reason"]);
+const INFLIGHT: Metric =
+    Metric::gauge("tenrec_http_inflight_bytes", "Bytes of all requests in memory.").unit(Unit::Bytes);
 
-pub(crate) const TABLE: &[Metric] = &[REQUESTS, DURATION, API_RESPONSE_TIME, CONNECTIONS, PANICS, SHED];
+pub(crate) const TABLE: &[Metric] =
+    &[REQUESTS, DURATION, API_RESPONSE_TIME, CONNECTIONS, PANICS, SHED, INFLIGHT];
 
 /// Counts an answered request and its time.
 ///
@@ -57,7 +63,12 @@ pub fn panicked() {
     counter!(PANICS.name).increment(1);
 }
 
-/// Counts a request refused before it was read: `overload`, `header_timeout`, `body_timeout`.
+/// Tells how many bytes all requests hold.
+pub fn inflight(bytes: u64) {
+    gauge!(INFLIGHT.name).set(bytes as f64);
+}
+
+/// Counts a request refused for want of something: `overload` (time), `no_room` (memory), `no_turn` (large ones).
 pub fn shed(reason: &'static str) {
     counter!(SHED.name, "reason" => reason).increment(1);
 }

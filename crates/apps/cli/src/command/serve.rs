@@ -51,6 +51,8 @@ fn log_to_stderr(settings: &Settings) -> anyhow::Result<()> {
     let colours = std::io::stderr().is_terminal();
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    // A line that cannot be written (a full disk) must not be complained about where it cannot be written: that panics.
+    let builder = builder.log_internal_errors(false);
     if settings.telemetry.format == "json" {
         builder.json().init();
     } else {

@@ -124,8 +124,9 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
 /// Reads a body, bounded in size and time.
 pub async fn read(request: Request, app: &App) -> Result<Bytes, Refusal> {
-    let bounds = Bounds::of(&app.settings.server, BODY_BYTES);
-    body::collect(request.into_body(), bounds).await.map_err(|fault| match fault {
+    let hold = app.pressure.hold();
+    let bounds = Bounds::of(app, BODY_BYTES);
+    body::collect(request.into_body(), bounds, &hold).await.map_err(|fault| match fault {
         Fault::TooLarge(limit) => {
             let text = format!("The request body is larger than {limit} bytes.");
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "BadRequestException", text)
@@ -133,6 +134,10 @@ pub async fn read(request: Request, app: &App) -> Result<Bytes, Refusal> {
         Fault::Stalled(_) | Fault::Late | Fault::Gone => {
             let text = "The request body did not arrive in time.";
             Refusal::new(StatusCode::REQUEST_TIMEOUT, "BadRequestException", text)
+        }
+        Fault::NoRoom => {
+            let text = "The server is too busy to take this now; send it again.";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", text)
         }
     })
 }

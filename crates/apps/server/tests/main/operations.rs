@@ -53,6 +53,7 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
         outside: warehouse.outside(),
         engine: Arc::new(query::Engine::new(warehouse, query::Limits::default()).expect("engine")),
         metrics: telemetry::install(),
+        pressure: Arc::new(server::pressure::Pressure::new(100, 1 << 20)),
         readiness,
     })
 }

@@ -1,11 +1,14 @@
 //! The body of a v1 request, read without copying it.
 
 use super::{Error, instant};
+use event::limit;
 use jiff::Timestamp;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt;
 use uuid::Uuid;
 
 /// A v1 batch whose envelope and uuids are in order. Its events may still be dropped one by one.
@@ -58,12 +61,16 @@ impl Event<'_> {
 ///
 /// # Errors
 /// 400 for the whole request: not JSON, not of this shape, no event, or a uuid that is missing, wrong or
-/// used twice.
+/// used twice. 413 for more than [`limit::BATCH_EVENTS`].
 pub fn parse(json: &str) -> Result<Batch<'_>, Error> {
     let body: Body<'_> =
         serde_json::from_str(json).map_err(|error| Error::RequestParsing(error.to_string()))?;
     if body.batch.is_empty() {
         return Err(Error::EmptyBatch);
+    }
+    if body.batch.len() > limit::BATCH_EVENTS {
+        let text = format!("more than {} events; send them in several requests", limit::BATCH_EVENTS);
+        return Err(Error::PayloadTooLarge(text));
     }
     let created_at = instant::rfc3339(&body.created_at)
         .ok_or_else(|| Error::InvalidBatch("created_at is not an RFC 3339 time".to_owned()))?;
@@ -94,7 +101,7 @@ struct Body<'a> {
     historical_migration: Option<bool>,
     #[serde(default)]
     capture_internal: Option<bool>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "bounded")]
     batch: Vec<Written<'a>>,
 }
 
@@ -117,6 +124,27 @@ struct Written<'a> {
     options: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     properties: Option<&'a RawValue>,
+}
+
+/// Reads a list; of more than the limit, one more than the limit, which tells the caller.
+fn bounded<'de: 'a, 'a, D: Deserializer<'de>>(reader: D) -> Result<Vec<Written<'a>>, D::Error> {
+    struct List;
+    impl<'de> Visitor<'de> for List {
+        type Value = Vec<Written<'de>>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array of events")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut events = Vec::new();
+            while events.len() <= limit::BATCH_EVENTS {
+                let Some(event) = seq.next_element()? else { return Ok(events) };
+                events.push(event);
+            }
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(events)
+        }
+    }
+    reader.deserialize_seq(List)
 }
 
 /// Keeps a JSON `null` apart from an absent field.

@@ -200,3 +200,35 @@ fn repeated_names_cost_no_more_than_others() {
     let request = replay::parse(&body).unwrap();
     assert_eq!(replay::recordings(&request, &received(Route::Replay)).unwrap().len(), 30_000);
 }
+
+#[test]
+fn counts_are_bounded_before_they_cost_memory() {
+    use event::limit::{BATCH_EVENTS, EXTRA_FIELDS, SNAPSHOT_ITEMS};
+    let refused = |json: &str| match capture::parse(Route::Engage, json) {
+        Err(Rejection::TooLarge(text)) => text,
+        other => panic!("{:?}", other.map(|request| request.events.len())),
+    };
+    let list = |unit: &str, times: usize| format!("[{unit}{}]", format!(",{unit}").repeat(times - 1));
+    assert!(refused(&list("{}", BATCH_EVENTS + 1)).contains("in several"));
+    assert!(refused(&format!(r#"{{"batch":{}}}"#, list("{}", 3 * BATCH_EVENTS))).contains("in several"));
+    assert_eq!(capture::parse(Route::Engage, &list("{}", BATCH_EVENTS)).unwrap().events.len(), BATCH_EVENTS);
+    let fields = |times: usize| format!(r#"{{"event":"e"{}}}"#, r#","k":1"#.repeat(times));
+    assert!(refused(&fields(EXTRA_FIELDS + 1)).contains("unknown fields"));
+    assert!(refused(&list(&fields(10), EXTRA_FIELDS / 10 + 1)).contains("unknown fields"));
+    assert!(capture::parse(Route::Events, &fields(EXTRA_FIELDS)).is_ok());
+    let snapshot = |items: usize| {
+        let properties =
+            format!(r#"{{"$session_id":"s","distinct_id":"d","$snapshot_data":{}}}"#, list("0", items));
+        format!(r#"[{{"event":"$snapshot","properties":{properties}}}]"#)
+    };
+    let read = |json: &str| {
+        let request = replay::parse(json).unwrap();
+        replay::recordings(&request, &received(Route::Replay)).map(|groups| groups[0].items.len())
+    };
+    assert_eq!(read(&snapshot(SNAPSHOT_ITEMS)), Ok(SNAPSHOT_ITEMS));
+    assert!(matches!(read(&snapshot(SNAPSHOT_ITEMS + 5)), Err(Rejection::TooLarge(_))));
+    assert!(matches!(replay::parse(&list("{}", BATCH_EVENTS + 1)), Err(Rejection::TooLarge(_))));
+    let event = r#"{"event":"","distinct_id":"","timestamp":""}"#;
+    let v1 = format!(r#"{{"created_at":"2026-01-01T00:00:00Z","batch":{}}}"#, list(event, BATCH_EVENTS + 1));
+    assert_eq!(wire::v1::parse(&v1).unwrap_err().status(), 413);
+}

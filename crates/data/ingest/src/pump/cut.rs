@@ -18,8 +18,29 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 impl Pump {
-    /// Starts a commit when it is time, or when memory says so; takes note of one that has ended.
+    /// Commits as [`Pump::commit_or_go_on`] says. While commits fail and memory is full, nothing more is folded: the log
+    /// grows, and in the end the door says 503.
     pub(super) async fn commit_if_due(&mut self) -> Result<(), Error> {
+        self.commit_or_go_on().await?;
+        while !self.pause.is_zero() && self.is_crammed() {
+            if self.committing.is_some() {
+                self.settle().await?;
+                continue;
+            }
+            tokio::time::sleep_until(self.due.into()).await;
+            self.begin().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether memory holds twice of what causes a commit.
+    fn is_crammed(&self) -> bool {
+        let known: usize = self.projects.values().map(|working| working.state.bytes()).sum();
+        self.measure_tail() >= 2 * self.settings.bytes || known >= 2 * WORKING_BYTES
+    }
+
+    /// Starts a commit when it is time, or when memory says so; takes note of one that has ended.
+    async fn commit_or_go_on(&mut self) -> Result<(), Error> {
         if self.committing.as_ref().is_some_and(JoinHandle::is_finished) {
             self.settle().await?;
         }

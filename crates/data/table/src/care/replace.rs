@@ -62,7 +62,7 @@ pub(super) struct Replaced {
     pub(super) lost: usize,
 }
 
-struct Prepared {
+pub(super) struct Prepared {
     id: i64,
     parts: Vec<Part>,
     lost: Vec<Part>,
@@ -192,7 +192,7 @@ impl Warehouse {
 }
 
 /// Writes the list and makes the snapshot; none when the manifests do not fit the table any more.
-async fn stage(
+pub(super) async fn stage(
     table: &Table,
     operation: Operation,
     prepared: &Prepared,
@@ -245,7 +245,7 @@ fn summary(table: &Table, operation: Operation, prepared: &Prepared, manifests: 
     Summary { operation, additional_properties: said }
 }
 
-async fn prepare(table: Table, operation: Operation, parts: Vec<Part>) -> Result<Prepared> {
+pub(super) async fn prepare(table: Table, operation: Operation, parts: Vec<Part>) -> Result<Prepared> {
     let metadata = table.metadata();
     if metadata.format_version() != FormatVersion::V2 {
         let text = format!("table {} has a format version this program cannot change", table.identifier());

@@ -1,0 +1,4 @@
+//! See `tenrec_fuzz::log`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tenrec_fuzz::log(data));
