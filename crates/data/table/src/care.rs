@@ -5,6 +5,7 @@
 //! expired, and a snapshot expires only after it has been out of date for a while: readers keep what they began with.
 
 pub(crate) mod behind;
+mod block;
 mod clock;
 mod column;
 mod compact;
@@ -17,10 +18,11 @@ mod orphan;
 mod replace;
 mod retain;
 mod rewrite;
+mod scan;
 mod stats;
 
 pub use compact::{Compacted, Compaction};
-pub use erase::{Erased, Erasure};
+pub use erase::{Erased, Erasure, Marks};
 pub use expire::{Expired, Expiry};
 pub use orphan::Orphans;
 pub use retain::{Retained, Retention};

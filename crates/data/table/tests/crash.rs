@@ -79,10 +79,11 @@ async fn care(warehouse: &Warehouse) -> table::Result<()> {
         project: ProjectId(3),
         distinct_ids: ["user-4".to_owned()].into(),
         person_ids: Default::default(),
+        marks: Default::default(),
     };
     warehouse.erase("events", &whose, &mut quiet).await?;
     warehouse.expire("events", &BARE).await?;
-    warehouse.retain("events", &Retention { first_day: 0, project: None }, &mut quiet).await?;
+    warehouse.retain("events", &Retention::from_day(0, None), &mut quiet).await?;
     Ok(())
 }
 

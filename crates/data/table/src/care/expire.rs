@@ -15,10 +15,15 @@ use iceberg::{TableRequirement, TableUpdate};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+/// In the summary of a snapshot that took rows out for good (retention, erasure): older snapshots still have them, so
+/// they expire however few there are.
+pub(super) const PURGE_PROPERTY: &str = "tenrec.purge";
+
 /// What must stay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiry {
-    /// Snapshots kept for time travel, the current one included; at least 1.
+    /// Snapshots kept for time travel, the current one included; at least 1. Those older than the last retention or
+    /// erasure are not kept.
     pub keep: usize,
     /// A snapshot stays for as long after another took its place: longer than any query runs.
     pub grace: Duration,
@@ -41,21 +46,32 @@ pub struct Expired {
     pub metadata_files: usize,
     /// Bytes of the data files.
     pub bytes: u64,
+    /// Snapshots with rows that retention or an erasure took out, which stay because a branch or a tag names them.
+    pub held: usize,
 }
 
-/// Snapshots of the main branch that may go: beyond the newest `keep`, and out of date since before `cutoff_ms`.
+/// Snapshots of the main branch that may go: beyond the newest `keep`, or older than one that took rows out for good
+/// ([`PURGE_PROPERTY`]); in both cases out of date since before `cutoff_ms`.
 pub(crate) fn old_snapshots(metadata: &TableMetadata, keep: usize, cutoff_ms: i64) -> Vec<i64> {
-    let Some(mut newer) = metadata.current_snapshot() else { return Vec::new() };
+    look_back(metadata, keep, cutoff_ms).0
+}
+
+/// What [`old_snapshots`] gives, and how many snapshots with rows that were taken out a branch or a tag still holds.
+fn look_back(metadata: &TableMetadata, keep: usize, cutoff_ms: i64) -> (Vec<i64>, usize) {
+    let Some(mut newer) = metadata.current_snapshot() else { return (Vec::new(), 0) };
     let named = named(metadata);
-    let (mut number, mut old) = (1, Vec::new());
+    let (mut number, mut old, mut held, mut purged) = (1, Vec::new(), 0, false);
     while let Some(next) = newer.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id)) {
-        if number >= keep.max(1) && newer.timestamp_ms() < cutoff_ms && !named.contains(&next.snapshot_id()) {
+        purged |= newer.summary().additional_properties.contains_key(PURGE_PROPERTY);
+        if named.contains(&next.snapshot_id()) {
+            held += usize::from(purged);
+        } else if (purged || number >= keep.max(1)) && newer.timestamp_ms() < cutoff_ms {
             old.push(next.snapshot_id());
         }
         number += 1;
         newer = next;
     }
-    old
+    (old, held)
 }
 
 /// Snapshots that a branch or a tag names. The library does not list them, the metadata file does.
@@ -154,9 +170,9 @@ impl Warehouse {
         self.reconcile(true).await?;
         let (position, bound, before) = self.current(table)?;
         let name = bound.def.name;
-        let old = old_snapshots(before.metadata(), policy.keep, clock::ago_ms(policy.grace));
+        let (old, held) = look_back(before.metadata(), policy.keep, clock::ago_ms(policy.grace));
         if old.is_empty() {
-            return Ok(Expired::default());
+            return Ok(Expired { held, ..Expired::default() });
         }
         let now = match drop_snapshots(&self.catalog, &before, old).await {
             Ok(now) => now,
@@ -170,6 +186,7 @@ impl Warehouse {
         telemetry::fail_point!("table.after_expire_swap");
         self.adopt(position, now.clone());
         drop(only);
-        aside("unlinking old files", unlink_unreachable(before, now)).await
+        let expired = aside("unlinking old files", unlink_unreachable(before, now)).await?;
+        Ok(Expired { held, ..expired })
     }
 }

@@ -6,6 +6,7 @@
 //! the manifests are prepared again. A part whose files are no longer all in the table has lost against somebody: it
 //! is left out, and its new files are removed.
 
+use super::expire::PURGE_PROPERTY;
 use super::live::{current_manifests, entries, has_live, refuse_deletes};
 use super::manifest::{Line, write, write_list};
 use super::{aside, clock};
@@ -242,6 +243,9 @@ fn summary(table: &Table, operation: Operation, prepared: &Prepared, manifests: 
         said.insert(none.to_owned(), "0".to_owned());
     }
     said.insert(OFFSET_PROPERTY.to_owned(), committed_offset(metadata).to_string());
+    if matches!(operation, Operation::Delete | Operation::Overwrite) {
+        said.insert(PURGE_PROPERTY.to_owned(), "true".to_owned());
+    }
     Summary { operation, additional_properties: said }
 }
 

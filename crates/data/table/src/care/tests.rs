@@ -172,7 +172,7 @@ async fn old_days_go_and_versions_stay() {
     }
     warehouse.commit(2).await.unwrap();
     let retain = async |first_day, project| {
-        let policy = Retention { first_day, project };
+        let policy = Retention::from_day(first_day, project);
         let done = warehouse.retain("events", &policy, &mut quiet).await.unwrap();
         (done.files, done.rows)
     };
@@ -187,7 +187,7 @@ async fn old_days_go_and_versions_stay() {
     assert_eq!((data_files(folder.path()), warehouse.committed_offset("events")), (0, 2));
     fill(&warehouse, 1, 2).await;
     assert_eq!(events(&*open(folder.path()).await).await.len(), 2);
-    let policy = Retention { first_day: today, project: None };
+    let policy = Retention::from_day(today, None);
     let error = warehouse.retain("persons", &policy, &mut quiet).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
 }
@@ -206,18 +206,116 @@ async fn a_person_is_erased_and_the_fresh_rows_are_told() {
         project: ProjectId(3),
         distinct_ids: ["user-4".to_owned(), "nobody".to_owned()].into(),
         person_ids: BTreeSet::from([Uuid::from_u128(8)]),
+        marks: Marks::new(),
     };
     let erased = warehouse.erase("events", &whose, &mut quiet).await.unwrap();
-    assert_eq!(erased, Erased { files: 3, rows: 3, fresh_rows: 1 });
+    assert_eq!(erased, Erased { files: 3, rows: 3, fresh_rows: 1, block_bytes: 0 });
     assert_eq!(said(&warehouse), (Operation::Overwrite, 4, 37, 4));
     warehouse.commit(5).await.unwrap();
     let erased = warehouse.erase("events", &whose, &mut quiet).await.unwrap();
-    assert_eq!(erased, Erased { files: 1, rows: 1, fresh_rows: 0 });
+    assert_eq!(erased, Erased { files: 1, rows: 1, fresh_rows: 0, block_bytes: 0 });
     let left = (0..50).filter(|number| number % 10 != 4 || *number == 34);
     assert_eq!(events(&warehouse).await, uuids(left));
     warehouse.expire("events", &BARE).await.unwrap();
     assert_eq!(data_files(folder.path()), 5);
     assert_eq!(warehouse.erase("groups", &whose, &mut quiet).await.unwrap(), Erased::default());
+}
+
+#[tokio::test]
+async fn a_person_who_comes_back_is_new_and_old_snapshots_do_not_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = open(folder.path()).await;
+    fill(&warehouse, 2, 10).await;
+    let whose = Erasure {
+        project: ProjectId(3),
+        distinct_ids: ["user-4".to_owned()].into(),
+        person_ids: BTreeSet::new(),
+        marks: warehouse.marks().unwrap(),
+    };
+    // What comes after the mark is somebody else, committed or not.
+    fill(&warehouse, 1, 10).await;
+    warehouse.append(3, &record(30, 10)).unwrap();
+    let erased = warehouse.erase("events", &whose, &mut quiet).await.unwrap();
+    assert_eq!((erased.files, erased.rows, erased.fresh_rows), (2, 2, 1));
+    let again = warehouse.erase("events", &whose, &mut quiet).await.unwrap();
+    assert_eq!((again.files, again.rows), (0, 0));
+    let left = (0..40).filter(|number| number % 10 != 4 || *number >= 20);
+    assert_eq!(events(&warehouse).await, uuids(left.clone()));
+    // Twenty snapshots may stay, but not those with the person.
+    let patient = Expiry { keep: 20, grace: Duration::from_secs(600) };
+    assert_eq!(warehouse.expire("events", &patient).await.unwrap().data_files, 0);
+    let keep = Expiry { keep: 20, grace: Duration::ZERO };
+    let expired = warehouse.expire("events", &keep).await.unwrap();
+    assert_eq!((expired.data_files, expired.held, data_files(folder.path())), (2, 0, 3));
+    warehouse.commit(4).await.unwrap();
+    let expired = warehouse.expire("events", &keep).await.unwrap();
+    assert_eq!(expired.snapshots, 0, "snapshots made since stay");
+    assert_eq!(events(&warehouse).await, uuids(left));
+}
+
+#[tokio::test]
+async fn recordings_go_with_their_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = open(folder.path()).await;
+    let path = folder.path().join("7.blocks");
+    let url = format!("file://{}", path.display());
+    std::fs::write(&path, b"aaaabbbbccccdddd").unwrap();
+    // Two recordings of ann, the second began before she was known; one of bob.
+    for (offset, (session, id, range)) in
+        [("s1", "ann", "0-3"), ("s2", "anon", "4-7"), ("s2", "ann", "8-11"), ("s3", "bob", "12-15")]
+            .into_iter()
+            .enumerate()
+    {
+        let mut rows = Rows { events: Vec::new(), ..record(offset as u64, 1) };
+        rows.replay_blocks.push(crate::row::tests::block(session, id, &format!("{url}?range=bytes={range}")));
+        warehouse.append(offset as u64, &rows).unwrap();
+        warehouse.commit(offset as u64 + 1).await.unwrap();
+    }
+    let whose = Erasure {
+        project: ProjectId(3),
+        distinct_ids: ["ann".to_owned()].into(),
+        person_ids: BTreeSet::new(),
+        marks: warehouse.marks().unwrap(),
+    };
+    let table = "session_replay_blocks";
+    let erased = warehouse.erase(table, &whose, &mut quiet).await.unwrap();
+    assert_eq!((erased.rows, erased.block_bytes), (3, 12));
+    assert_eq!(std::fs::read(&path).unwrap(), b"\0\0\0\0\0\0\0\0\0\0\0\0dddd");
+    let view = warehouse.view().unwrap();
+    assert_eq!(read(&view, table, "session_id").await, ["s3"]);
+    let retained = warehouse.retain(table, &Retention::from_day(i32::MAX, None), &mut quiet).await.unwrap();
+    assert_eq!((retained.rows, retained.block_bytes, path.exists()), (1, 4, false));
+}
+
+#[tokio::test]
+async fn ids_that_the_tables_link_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = open(folder.path()).await;
+    let (one, two, other) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+    for (offset, (id, person)) in
+        [("anon", one), ("ann", two), ("anon", two), ("bob", other)].into_iter().enumerate()
+    {
+        let mut rows = Rows { events: Vec::new(), ..record(0, 1) };
+        rows.mappings.push(identity::MappingRow {
+            distinct_id: id.to_owned(),
+            person_id: person,
+            version: offset as i64,
+            is_deleted: false,
+        });
+        warehouse.append(offset as u64, &rows).unwrap();
+        warehouse.commit(offset as u64 + 1).await.unwrap();
+    }
+    let whose = Erasure {
+        project: ProjectId(3),
+        distinct_ids: ["ann".to_owned()].into(),
+        person_ids: BTreeSet::new(),
+        marks: Marks::new(),
+    };
+    let found = warehouse.links(whose.clone()).await.unwrap();
+    assert_eq!(found.distinct_ids, ["ann", "anon"].map(str::to_owned).into());
+    assert_eq!(found.person_ids, [one, two].into());
+    let elsewhere = Erasure { project: ProjectId(4), ..whose.clone() };
+    assert_eq!(warehouse.links(elsewhere.clone()).await.unwrap(), elsewhere);
 }
 
 #[tokio::test]

@@ -182,30 +182,7 @@ pub(crate) fn one_of_each(at: Timestamp) -> Rows {
         event: None,
         distinct_id: None,
     });
-    rows.replay_blocks.push(ReplayBlockRow {
-        session_id: "s".into(),
-        distinct_id: "ann".into(),
-        first_timestamp: at,
-        last_timestamp: at,
-        block_url: Some("file:///b?range=bytes=0-9".into()),
-        first_url: None,
-        urls: vec!["https://a/".into()],
-        click_count: 1,
-        keypress_count: 2,
-        mouse_activity_count: 3,
-        active_milliseconds: 4,
-        console_log_count: 5,
-        console_warn_count: 6,
-        console_error_count: 7,
-        size: 8,
-        event_count: 9,
-        message_count: 10,
-        snapshot_source: "web".into(),
-        snapshot_library: Some("posthog-js".into()),
-        retention_period_days: Some(30),
-        batch_id: id,
-        is_deleted: false,
-    });
+    rows.replay_blocks.push(block("s", "ann", "file:///b?range=bytes=0-9"));
     rows
 }
 
@@ -237,5 +214,34 @@ fn nulls_stand_where_they_were_given_in_every_batch() {
             assert_eq!(groups.is_valid(at).then(|| groups.value(at)), group.as_deref());
             assert_eq!(systems.is_valid(at).then(|| systems.value(at)), system.as_deref());
         }
+    }
+}
+
+/// A block of a recording.
+pub(crate) fn block(session: &str, distinct_id: &str, url: &str) -> ReplayBlockRow {
+    let at = Timestamp::from_second(1_763_600_000).unwrap();
+    ReplayBlockRow {
+        session_id: session.into(),
+        distinct_id: distinct_id.into(),
+        first_timestamp: at,
+        last_timestamp: at,
+        block_url: Some(url.into()),
+        first_url: None,
+        urls: vec!["https://a/".into()],
+        click_count: 1,
+        keypress_count: 2,
+        mouse_activity_count: 3,
+        active_milliseconds: 4,
+        console_log_count: 5,
+        console_warn_count: 6,
+        console_error_count: 7,
+        size: 8,
+        event_count: 9,
+        message_count: 10,
+        snapshot_source: "web".into(),
+        snapshot_library: Some("posthog-js".into()),
+        retention_period_days: Some(30),
+        batch_id: Uuid::from_u128(0x1f),
+        is_deleted: false,
     }
 }
