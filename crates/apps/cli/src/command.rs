@@ -22,7 +22,7 @@ pub fn run(words: Words) -> anyhow::Result<()> {
         Command::Query(question) => query::run(&shared, &question),
         Command::Settings => settings::run(&shared),
         Command::Check { url } => check::run(&shared, url.as_deref()),
-        Command::Table { command } => table::run(&shared, command),
+        Command::Table { command, url, key } => table::run(&shared, command, table::place(url, key)?),
         Command::Projects { command } => projects::run(&shared, command),
         Command::Keys { command } => keys::run(&shared, command),
         Command::Reference { part } => reference::run(part),

@@ -45,12 +45,18 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
-    /// Look after the tables of a data folder at rest: sizes, merging, expiry, retention, erasure. A running server
-    /// merges and expires by itself (settings `[care]`) and holds the folder: stop it for the rest.
+    /// Look after the tables: sizes, merging, expiry, retention, erasure. A running server does what is regular by itself
+    /// (settings `[care]`); it is asked for more with --url. Without it the folder of a stopped server is worked on.
     Table {
         /// What to do.
         #[command(subcommand)]
         command: Table,
+        /// Ask a running server at this URL instead of a data folder at rest.
+        #[arg(long, global = true, value_name = "URL", env = "TENREC_URL")]
+        url: Option<String>,
+        /// Personal API key (`phx_...`) for the running server: of all projects, or to erase, of the person's.
+        #[arg(long, global = true, value_name = "KEY", env = "TENREC_PERSONAL_KEY", hide_env_values = true)]
+        key: Option<String>,
     },
     /// List or create projects.
     Projects {
@@ -162,9 +168,9 @@ pub enum Table {
         #[arg(long)]
         project: Option<i64>,
     },
-    /// Take a person's rows out of every table. Give all distinct ids and person ids it ever had. What the server itself
-    /// remembers of the person is not touched, and recordings stay. The old files are gone after
-    /// `tenrec table expire --keep 1`.
+    /// Forget a person everywhere: rows of every table, recordings, and what the server remembers. One id is enough: the
+    /// others that belong to the person are found. What comes with these ids later is a new person. Files with the old
+    /// rows are gone when their snapshots have expired; the answer says when.
     Erase {
         /// Project of the person.
         #[arg(long)]

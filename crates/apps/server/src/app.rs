@@ -1,5 +1,6 @@
 //! What every handler needs, in one place.
 
+use crate::care::{Desk, Hands};
 use crate::client_ip::Network;
 use crate::clock::Clock;
 use crate::pressure::Pressure;
@@ -48,6 +49,10 @@ pub struct Parts {
     pub engine: Arc<query::Engine>,
     /// The tables as other programs may use them.
     pub outside: Outside,
+    /// What table care works on.
+    pub hands: Hands,
+    /// Where table care is asked for.
+    pub care: Desk,
     /// Numbers.
     pub metrics: telemetry::Handle,
     /// How much is asked of the server now.

@@ -1,21 +1,73 @@
-//! Table care on a schedule: small files are merged, old snapshots expire, orphans go.
+//! Table care: on a schedule, and when somebody asks for it. One thing at a time.
+//!
+//! A round forgets persons whose erasure was asked for, drops days that are too old, merges small files, lets old
+//! snapshots go and looks for orphans. Commands and erasures of others come in between two rounds.
 
+pub mod command;
+pub mod door;
+pub mod erase;
+mod round;
+
+use crate::clock::Clock;
 use crate::settings;
+use command::{Command, Line};
+use ingest::pump::Orders;
+use metastore::Metastore;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use table::care::{Compaction, Expiry};
-use table::schema::TABLES;
-use table::{Error, Warehouse};
+use std::time::Duration;
+use table::Warehouse;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval_at};
 
-/// How often orphans are looked for: every file of every table is listed.
-const SWEEP: Duration = Duration::from_secs(86_400);
+/// How often unfinished erasures are looked at when there are no rounds.
+const IDLE: Duration = Duration::from_secs(60);
+/// Commands that wait.
+const WAITING: usize = 16;
+
+/// What care works on.
+#[derive(Clone)]
+pub struct Hands {
+    /// The tables.
+    pub warehouse: Arc<Warehouse>,
+    /// Projects and erasures.
+    pub metastore: Arc<dyn Metastore>,
+    /// The pump of this process; none when it has ended and everything is committed.
+    pub orders: Option<Orders>,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Settings `[care]`.
+    pub settings: settings::Care,
+}
+
+/// Who wants to hear of a piece of work. Whoever stops listening does not stop the work.
+pub type Listener = mpsc::UnboundedSender<Line>;
+
+/// Work that somebody asks for.
+#[derive(Debug)]
+pub enum Job {
+    /// A command.
+    Command(Command, Listener),
+    /// An erasure that the metastore knows.
+    Erase(i64, Listener),
+}
+
+/// Where work is asked for.
+#[derive(Clone, Debug)]
+pub struct Desk(mpsc::Sender<Job>);
+
+impl Desk {
+    /// Asks for work; false when nothing more can wait, or the server ends.
+    pub fn ask(&self, job: Job) -> bool {
+        self.0.try_send(job).is_ok()
+    }
+}
 
 /// The task. Dropped, it breaks off: what it was merging is merged by a later round.
 pub struct Care {
     warehouse: Arc<Warehouse>,
     task: JoinHandle<()>,
+    desk: Desk,
 }
 
 impl Drop for Care {
@@ -25,95 +77,102 @@ impl Drop for Care {
     }
 }
 
-/// How the tables are cared for.
-struct Policy {
-    compaction: Compaction,
-    expiry: Expiry,
-    orphan_age: Duration,
-}
-
 impl Care {
-    /// Starts the task; the first round comes after one interval.
-    pub fn start(warehouse: Arc<Warehouse>, settings: settings::Care) -> Self {
-        let tables = warehouse.clone();
-        Self { warehouse, task: tokio::spawn(async move { rounds(&tables, &settings).await }) }
+    /// Starts the task; the first round comes after one interval, unfinished erasures at once.
+    pub fn start(hands: Hands) -> Self {
+        let (sender, jobs) = mpsc::channel(WAITING);
+        let warehouse = hands.warehouse.clone();
+        Self { warehouse, task: tokio::spawn(work(hands, jobs)), desk: Desk(sender) }
+    }
+
+    /// Where work is asked for.
+    pub fn desk(&self) -> Desk {
+        self.desk.clone()
     }
 }
 
-async fn rounds(warehouse: &Warehouse, settings: &settings::Care) {
-    if settings.every_seconds == 0 {
-        return;
-    }
-    let policy = Policy {
-        compaction: Compaction {
-            min_files: settings.min_files,
-            target_bytes: settings.target_bytes,
-            quiet: Duration::from_secs(settings.quiet_seconds),
-        },
-        expiry: Expiry { keep: settings.keep_snapshots, grace: Duration::from_secs(settings.grace_seconds) },
-        orphan_age: Duration::from_secs(settings.orphan_hours.saturating_mul(3600)),
-    };
-    let every = Duration::from_secs(settings.every_seconds);
+async fn work(hands: Hands, mut jobs: mpsc::Receiver<Job>) {
+    let seconds = hands.settings.every_seconds;
+    let every = if seconds == 0 { IDLE } else { Duration::from_secs(seconds) };
     let mut tick = interval_at(tokio::time::Instant::now() + every, every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut swept: Option<Instant> = None;
+    let mut rounds = round::Rounds::default();
+    erase::resume(&hands).await;
     loop {
-        tick.tick().await;
-        let sweep = swept.is_none_or(|at| at.elapsed() >= SWEEP);
-        for def in TABLES {
-            if let Err(error) = round(warehouse, def.name, &policy, sweep).await {
-                tracing::warn!(%error, table = def.name, "table care failed; trying again with the next round");
+        tokio::select! {
+            // The desk keeps the channel open for as long as the task lives.
+            Some(job) = jobs.recv() => carry_out(&hands, job).await,
+            _ = tick.tick() => {
+                erase::resume(&hands).await;
+                if seconds > 0 {
+                    rounds.run(&hands).await;
+                }
+                erase::conclude(&hands).await;
             }
         }
-        if sweep {
-            swept = Some(Instant::now());
-        }
     }
 }
 
-async fn round(warehouse: &Warehouse, name: &'static str, policy: &Policy, sweep: bool) -> Result<(), Error> {
-    let began = Instant::now();
-    let compacted = warehouse.compact(name, &policy.compaction, &mut |_| {}).await?;
-    if compacted.files_before > 0 {
-        tracing::info!(table = name, ?compacted, took = ?began.elapsed(), "small files merged");
-        let freed = compacted.bytes_before.saturating_sub(compacted.bytes_after);
-        telemetry::table::maintained(name, "compact", freed, began.elapsed());
-    }
-    let began = Instant::now();
-    let expired = warehouse.expire(name, &policy.expiry).await?;
-    if expired.snapshots > 0 {
-        telemetry::table::maintained(name, "expire", expired.bytes, began.elapsed());
-    }
-    if sweep {
-        let began = Instant::now();
-        let orphans = warehouse.remove_orphans(name, policy.orphan_age, false).await?;
-        if orphans.files > 0 {
-            tracing::info!(table = name, ?orphans, "files that nothing refers to removed");
-        }
-        telemetry::table::maintained(name, "orphans", orphans.bytes, began.elapsed());
-        verify(warehouse, name).await;
-    }
-    let stats = warehouse.care_stats(name, &policy.compaction).await?;
-    telemetry::table::live(name, stats.snapshots as u64, stats.files as u64);
-    Ok(())
-}
-
-/// Compares every data file with its checksum, one after the other; says which are damaged, and goes on.
-async fn verify(warehouse: &Warehouse, name: &'static str) {
-    let began = Instant::now();
-    let files = async { table::plan(&warehouse.view()?.table(name).await?, None).await };
-    let files = match files.await {
-        Ok(plan) => plan.files,
-        Err(error) => return tracing::error!(%error, table = name, "cannot list the data files to compare"),
+async fn carry_out(hands: &Hands, job: Job) {
+    let listener = match &job {
+        Job::Command(_, listener) | Job::Erase(_, listener) => listener.clone(),
     };
-    for file in files {
-        let compared = tokio::task::spawn_blocking(move || file.verify()).await;
-        // A file that care or a command removed meanwhile is none of the table's any more.
-        if let Ok(Err(error)) = compared
-            && !error.context().starts_with("data file is missing")
-        {
-            tracing::error!(%error, table = name, "a data file is damaged; queries that need it fail or answer wrongly");
+    // Nobody listens any more: the work is done all the same.
+    let mut tell = |line| drop(listener.send(line));
+    let done = match job {
+        Job::Command(command, _) => command::run(hands, &command, &mut tell).await,
+        Job::Erase(id, _) => erase::carry_out(hands, id, &mut tell).await,
+    };
+    match done {
+        Ok(()) => tell(Line::Done),
+        Err(failure) => {
+            tracing::warn!(error = %failure.said, "table care that was asked for failed");
+            tell(Line::Failed { detail: failure.told().to_owned() });
         }
     }
-    telemetry::table::maintained(name, "verify", 0, began.elapsed());
 }
+
+/// Why work failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// For the log and for whoever owns the machine.
+    pub said: String,
+    /// Whether a caller far away may read it.
+    is_open: bool,
+}
+
+impl Failure {
+    /// What a caller far away is told.
+    pub fn told(&self) -> &str {
+        if self.is_open { &self.said } else { "The server could not do it; its log says why." }
+    }
+}
+
+impl From<table::Error> for Failure {
+    fn from(error: table::Error) -> Self {
+        use table::Kind::{Conflict, Invalid, NotFound};
+        let is_open = matches!(error.kind(), Conflict | Invalid | NotFound);
+        Self { said: error.to_string(), is_open }
+    }
+}
+
+impl From<metastore::Error> for Failure {
+    fn from(error: metastore::Error) -> Self {
+        let is_open = matches!(error.kind(), metastore::Kind::NotFound | metastore::Kind::Invalid);
+        Self { said: error.to_string(), is_open }
+    }
+}
+
+impl From<ingest::Error> for Failure {
+    fn from(error: ingest::Error) -> Self {
+        Self { said: error.chain(), is_open: false }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.said)
+    }
+}
+
+impl std::error::Error for Failure {}

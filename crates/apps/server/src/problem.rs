@@ -1,5 +1,6 @@
 //! Errors of the private API in PostHog's shape: `{"type","code","detail","attr"}`.
 
+use crate::iceberg::Refusal;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
@@ -103,6 +104,19 @@ impl Problem {
     /// 500. What happened is in the log of the server, not in the answer.
     pub fn server_error() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "error", "A server error occurred.")
+    }
+}
+
+/// What the catalog refuses, said by the private API.
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.status {
+            StatusCode::UNAUTHORIZED => {
+                Self::new(refusal.status, "authentication_error", "not_authenticated", &refusal.message)
+            }
+            StatusCode::FORBIDDEN => Self::forbidden(&refusal.message),
+            _ => Self::server_error(),
+        }
     }
 }
 

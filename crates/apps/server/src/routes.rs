@@ -1,6 +1,7 @@
 //! Every route, in one table. To find what answers a path, read here.
 
 use crate::app::App;
+use crate::care::door as care;
 use crate::iceberg::{config, namespace, table, token, view};
 use crate::{ai, capture, capture_v1, health, layer, question, remote_config};
 use axum::Router;
@@ -63,6 +64,8 @@ fn private() -> Router<App> {
     Router::new()
         .route("/api/projects/{project}/query", post(question::ask))
         .route("/api/environments/{project}/query", post(question::ask))
+        .route("/api/projects/{project}/erasures", get(care::erasures).post(care::erase))
+        .route("/api/care", post(care::run))
         .method_not_allowed_fallback(question::wrong_method)
         .route("/api/{*rest}", any(question::nothing_here))
         .layer(layer::catch_panics())

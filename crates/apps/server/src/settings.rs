@@ -137,6 +137,31 @@ pub struct Care {
     pub grace_seconds: u64,
     /// Age of files that nothing refers to.
     pub orphan_hours: u64,
+    /// Days of `events`; 0 for ever.
+    pub retention_events_days: u32,
+    /// Days of `heatmaps`.
+    pub retention_heatmaps_days: u32,
+    /// Days of `session_replay_blocks` and the recordings.
+    pub retention_session_replay_blocks_days: u32,
+    /// Days of `ingestion_warnings`.
+    pub retention_ingestion_warnings_days: u32,
+    /// Days of `dead_letter`.
+    pub retention_dead_letter_days: u32,
+}
+
+impl Care {
+    /// Days that rows of a table are kept, unless their project says otherwise; 0 for ever.
+    #[must_use]
+    pub fn retention_days(&self, table: &str) -> u32 {
+        match table {
+            "events" => self.retention_events_days,
+            "heatmaps" => self.retention_heatmaps_days,
+            "session_replay_blocks" => self.retention_session_replay_blocks_days,
+            "ingestion_warnings" => self.retention_ingestion_warnings_days,
+            "dead_letter" => self.retention_dead_letter_days,
+            _ => 0,
+        }
+    }
 }
 
 /// `[metastore]`.

@@ -1,7 +1,7 @@
 //! Opening everything in order: metastore, log, tables, pump, socket.
 
 use crate::app::{self, App, Readiness};
-use crate::care::Care;
+use crate::care::{Care, Hands};
 use crate::client_ip::Network;
 use crate::clock::Clock;
 use crate::connection::{self, Bounds};
@@ -46,7 +46,6 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     let log = Segments::open_at(&folder::log(&data), settings.of_log(), floor)?;
     let log: Arc<dyn EventLog> = Arc::new(log);
     let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
-    let care = Care::start(warehouse.clone(), settings.care.clone());
     let mode = match settings.capture.token_mode {
         TokenMode::Enforce => ingest::TokenMode::Enforce,
         TokenMode::Open => ingest::TokenMode::Open { most: settings.capture.max_open_projects },
@@ -59,6 +58,13 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     };
     let pump = Pump::open(stores, directory.clone(), geo, pump_settings(&settings, &data)).await?;
     let engine = Arc::new(query::Engine::new(warehouse.clone(), query_limits(&settings, &data))?);
+    let hands = Hands {
+        warehouse: warehouse.clone(),
+        metastore: metastore.clone(),
+        orders: Some(pump.orders()),
+        clock,
+        settings: settings.care.clone(),
+    };
     let listener = connection::listen(settings.server.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", settings.server.listen))?;
     let address = listener.local_addr()?;
@@ -71,7 +77,10 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     let pressure = Arc::new(Pressure::new(slots, settings.server.inflight_bytes));
     tokio::spawn(pressure::measure(Arc::downgrade(&pressure)));
     let trusted = settings.server.trusted_proxies.iter().filter_map(|text| Network::parse(text)).collect();
+    let care = Care::start(hands.clone());
     let app = App::new(app::Parts {
+        hands,
+        care: care.desk(),
         door: Door::new(log.clone(), directory.clone(), bounds),
         settings,
         trusted,
@@ -103,13 +112,13 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
 pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Engine, Failure> {
     let resting = tables_at_rest(settings, data).await?;
     resting.log.close().await?;
-    Ok(query::Engine::new(resting.warehouse, query_limits(settings, data))?)
+    Ok(query::Engine::new(resting.hands.warehouse, query_limits(settings, data))?)
 }
 
 /// The tables of a folder that no server can open while this lives.
 pub struct Resting {
-    /// The tables.
-    pub warehouse: Arc<Warehouse>,
+    /// What table care works on.
+    pub hands: Hands,
     log: Arc<dyn EventLog>,
 }
 
@@ -125,12 +134,14 @@ pub async fn tables_at_rest(settings: &Settings, data: &Path) -> Result<Resting,
     let log: Arc<dyn EventLog> = Arc::new(Segments::open_at(&folder::log(&data), settings.of_log(), floor)?);
     let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
     let directory = Arc::new(Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await?);
-    let stores = Stores { log: log.clone(), metastore, warehouse: warehouse.clone() };
+    let stores = Stores { log: log.clone(), metastore: metastore.clone(), warehouse: warehouse.clone() };
     let pump = Pump::open(stores, directory, None, pump_settings(settings, &data)).await?;
     // A stop that was asked for before the start: the pump folds what is there, commits and returns.
     let (_stop, stopping) = watch::channel(true);
     pump.run(stopping).await?;
-    Ok(Resting { warehouse, log })
+    let clock = Clock::from_setting(&settings.clock.fixed);
+    let hands = Hands { warehouse, metastore, orders: None, clock, settings: settings.care.clone() };
+    Ok(Resting { hands, log })
 }
 
 /// The metastore that the settings name, for the one process that folds into it.

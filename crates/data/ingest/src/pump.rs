@@ -2,6 +2,9 @@
 
 mod cut;
 mod fold;
+mod order;
+
+pub use order::Orders;
 
 use crate::blocks::Blocks;
 use crate::commit::{Ended, Pending, Stores};
@@ -57,6 +60,7 @@ pub struct Pump {
     /// What a failed commit left over.
     pending: Pending,
     committing: Option<JoinHandle<Ended>>,
+    desk: order::Desk,
 }
 
 impl Pump {
@@ -103,6 +107,7 @@ impl Pump {
             pause: Duration::ZERO,
             pending: Pending::default(),
             committing: None,
+            desk: order::Desk::open(),
         })
     }
 
@@ -113,6 +118,7 @@ impl Pump {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let mut durable = self.stores.log.subscribe();
         loop {
+            self.obey().await?;
             let stopping = *stop.borrow();
             durable.mark_unchanged();
             let records = self.read().await?;
@@ -125,9 +131,11 @@ impl Pump {
             if stopping {
                 return self.finish().await;
             }
+            let log = &self.stores.log;
             tokio::select! {
                 _ = durable.changed() => {}
                 _ = stop.changed() => {}
+                () = self.desk.wait(|| log.durable().0), if !self.desk.is_busy() => {}
                 () = tokio::time::sleep_until(self.due.into()) => {}
             }
             self.commit_if_due().await?;

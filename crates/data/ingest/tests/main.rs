@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use event::event_size::Limits;
-use event::{Rejection, Route};
+use event::{ProjectId, Rejection, Route};
 use eventlog::{EventLog, Offset, Segments};
 use ingest::accept::Bounds;
 use ingest::commit::Stores;
@@ -372,4 +372,36 @@ async fn a_repeat_memory_that_cannot_be_written_delays_the_commit() {
     stop.send(true).expect("running");
     running.await.expect("no panic").expect("stopped well");
     assert_eq!(world.column("events", "uuid").await.len(), 1, "and repeats are still recognised");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_forgotten_between_two_events() {
+    let dir = tempfile::tempdir().expect("dir");
+    let world = World::open(dir.path()).await;
+    let (stop, stopping) = watch::channel(false);
+    let pump = Pump::open(world.stores.clone(), world.directory.clone(), None, world.settings.clone());
+    let pump = pump.await.expect("opened");
+    let orders = pump.orders();
+    let running = tokio::spawn(pump.run(stopping));
+    world.event("a", "anon", 1, json!({"$set": {"plan": "pro"}})).await;
+    world.event("$identify", "ann", 2, json!({"$anon_distinct_id": "anon"})).await;
+    world.event("a", "bob", 3, json!({"$set": {"plan": "free"}})).await;
+    let now = "2026-01-01T12:00:00Z".parse().expect("time");
+    let asked =
+        world.stores.metastore.ask_erasure(ProjectId(1), &["ann".to_owned()].into(), &[].into(), now).await;
+    // What was acked before is committed and what the store knows is deleted when the answer comes.
+    let forgotten = orders.forget(asked.expect("asked").id).await.expect("forgotten");
+    assert_eq!(forgotten.distinct_ids, ["ann", "anon"].map(str::to_owned).into());
+    assert_eq!(world.column("events", "distinct_id").await, ["ann", "anon", "bob"]);
+    assert!(world.profile("ann").await.is_none() && world.profile("anon").await.is_none());
+    assert!(world.profile("bob").await.is_some());
+    world.event("a", "ann", 4, json!({"$set": {"color": "red"}})).await;
+    stop.send(true).expect("running");
+    running.await.expect("no panic").expect("stopped");
+    let back = world.profile("ann").await.expect("a new person").person;
+    let properties = back.properties.to_json();
+    assert!(properties.contains("red") && !properties.contains("pro"), "{properties}");
+    let marks: std::collections::BTreeMap<String, i64> =
+        serde_json::from_str(&forgotten.marks).expect("marks");
+    assert!(marks["events"] >= 1);
 }

@@ -7,6 +7,7 @@
 pub mod checkpoint;
 pub mod cursor;
 pub mod definition;
+pub mod erasure;
 pub mod error;
 pub mod group;
 pub mod key;
@@ -19,6 +20,7 @@ pub mod sqlite;
 
 pub use checkpoint::Checkpoint;
 pub use definition::Definitions;
+pub use erasure::Erasure;
 pub use error::{Error, Kind, Result};
 pub use key::{Credential, NewKey};
 pub use page::{Listing, Page};
@@ -45,6 +47,7 @@ pub trait Metastore:
     + checkpoint::Store
     + salt::Store
     + cursor::Store
+    + erasure::Store
 {
 }
 
@@ -57,6 +60,7 @@ impl<T> Metastore for T where
         + checkpoint::Store
         + salt::Store
         + cursor::Store
+        + erasure::Store
 {
 }
 

@@ -11,6 +11,7 @@ mod address;
 mod checkpoint;
 mod cursor;
 mod definition;
+mod erasure;
 mod fault;
 mod fold;
 mod group;

@@ -76,6 +76,16 @@ pub struct Settings {
     pub flag_called_personless: bool,
     /// See [`identity::Rules::heatmap_strict_drop`]; `None` leaves the server's default.
     pub heatmap_strict_drop: Option<bool>,
+    /// Days that events are kept, the day they happened included; 0 for ever, `None` as the server does.
+    pub retention_events_days: Option<u32>,
+    /// The same for heatmap points.
+    pub retention_heatmaps_days: Option<u32>,
+    /// The same for session recordings.
+    pub retention_session_replay_blocks_days: Option<u32>,
+    /// The same for ingestion warnings.
+    pub retention_ingestion_warnings_days: Option<u32>,
+    /// The same for dead letters.
+    pub retention_dead_letter_days: Option<u32>,
     /// Everything else that was stored.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -95,7 +105,27 @@ impl Default for Settings {
             update_all_person_properties: rules.update_all_person_properties,
             flag_called_personless: rules.flag_called_personless,
             heatmap_strict_drop: None,
+            retention_events_days: None,
+            retention_heatmaps_days: None,
+            retention_session_replay_blocks_days: None,
+            retention_ingestion_warnings_days: None,
+            retention_dead_letter_days: None,
             other: Map::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Days that rows of a table are kept; `None` as the server does.
+    #[must_use]
+    pub fn retention_days(&self, table: &str) -> Option<u32> {
+        match table {
+            "events" => self.retention_events_days,
+            "heatmaps" => self.retention_heatmaps_days,
+            "session_replay_blocks" => self.retention_session_replay_blocks_days,
+            "ingestion_warnings" => self.retention_ingestion_warnings_days,
+            "dead_letter" => self.retention_dead_letter_days,
+            _ => None,
         }
     }
 }

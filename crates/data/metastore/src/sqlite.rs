@@ -7,6 +7,7 @@
 mod checkpoint;
 mod cursor;
 mod definition;
+mod erasure;
 mod fault;
 mod group;
 mod key;

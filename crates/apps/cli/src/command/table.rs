@@ -1,22 +1,75 @@
-//! `tenrec table`: looking after the tables of a folder that no server has open.
+//! `tenrec table`: looking after the tables of a running server, or of a folder that no server has open.
 
 use super::{paper, wait_for};
 use crate::settings;
 use crate::words::{Shared, Table};
-use ::table::Warehouse;
-use ::table::care::{Compaction, Erasure, Expiry, Progress, Retention};
-use ::table::schema::TABLES;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use event::ProjectId;
-use server::settings::Care;
-use std::io::{IsTerminal, Write};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use server::care::command::{Command, Line};
+use server::care::{command, erase};
+use std::io::{BufRead, BufReader, IsTerminal};
 use std::time::Duration;
+use uuid::Uuid;
 
-/// Seconds of a day.
-const DAY: i64 = 86_400;
+/// A server and the key to it.
+pub struct Place {
+    url: String,
+    key: String,
+}
+
+/// The server that is meant, if any.
+///
+/// # Errors
+/// When it has a URL and no key.
+pub fn place(url: Option<String>, key: Option<String>) -> anyhow::Result<Option<Place>> {
+    let Some(url) = url else { return Ok(None) };
+    let key = key.context(
+        "a running server asks for a personal API key: give --key or TENREC_PERSONAL_KEY (see `tenrec keys create`)",
+    )?;
+    Ok(Some(Place { url: url.trim_end_matches('/').to_owned(), key }))
+}
+
+/// What the words ask for.
+enum Task {
+    Command(Command),
+    Erase { project: i64, distinct_ids: Vec<String>, person_ids: Vec<Uuid> },
+}
+
+fn task(words: Table) -> anyhow::Result<Task> {
+    Ok(Task::Command(match words {
+        Table::Stats { table } => Command::Stats { table },
+        Table::Compact { table, all } => Command::Compact { table, all },
+        Table::Expire { table, keep, grace_seconds } => Command::Expire { table, keep, grace_seconds },
+        Table::Orphans { table, hours, dry_run } => Command::Orphans { table, hours, dry_run },
+        Table::Retain { table, days, project } => Command::Retain { table, days, project },
+        Table::Erase { project, distinct_id, person_id } => {
+            anyhow::ensure!(
+                !distinct_id.is_empty() || !person_id.is_empty(),
+                "say whose rows: --distinct-id or --person-id"
+            );
+            let uuid = |id: &String| id.parse().with_context(|| format!("{id} is no UUID"));
+            let person_ids = person_id.iter().map(uuid).collect::<anyhow::Result<_>>()?;
+            return Ok(Task::Erase { project, distinct_ids: distinct_id, person_ids });
+        }
+    }))
+}
 
 /// Runs the command.
-pub fn run(shared: &Shared, command: Table) -> anyhow::Result<()> {
+pub fn run(shared: &Shared, words: Table, place: Option<Place>) -> anyhow::Result<()> {
+    let task = task(words)?;
+    let mut screen = Screen::default();
+    match place {
+        Some(place) => ask(&place, &task, &mut screen)?,
+        None => at_rest(shared, task, &mut screen)?,
+    }
+    screen.print();
+    Ok(())
+}
+
+/// Works on a folder that no server has open.
+fn at_rest(shared: &Shared, task: Task, screen: &mut Screen) -> anyhow::Result<()> {
     anyhow::ensure!(
         server::metastore_path(&shared.data).exists(),
         "there is no Tenrec data in {}: run `tenrec serve` first, or point --data at it",
@@ -26,151 +79,130 @@ pub fn run(shared: &Shared, command: Table) -> anyhow::Result<()> {
     wait_for(async {
         let opened = server::start::tables_at_rest(&settings, &shared.data).await;
         let resting = opened.map_err(|error| {
-            anyhow::Error::from_boxed(error).context(
-                "cannot open the data folder; a running server holds it and cares for its tables by itself: stop it first",
-            )
+            anyhow::Error::from_boxed(error)
+                .context("cannot open the data folder; if a running server holds it, ask that one with --url")
         })?;
-        let tables = &resting.warehouse;
-        match command {
-            Table::Stats { table } => stats(tables, &settings.care, table).await,
-            Table::Compact { table, all } => compact(tables, &settings.care, table, all).await,
-            Table::Expire { table, keep, grace_seconds } => {
-                let policy = Expiry {
-                    keep: keep.unwrap_or(settings.care.keep_snapshots),
-                    grace: Duration::from_secs(grace_seconds.unwrap_or(settings.care.grace_seconds)),
-                };
-                expire(tables, &policy, table).await
-            }
-            Table::Orphans { table, hours, dry_run } => {
-                let hours = hours.unwrap_or(settings.care.orphan_hours);
-                orphans(tables, Duration::from_secs(hours.saturating_mul(3600)), table, dry_run).await
-            }
-            Table::Retain { table, days, project } => {
-                let now = server::clock::Clock::from_setting(&settings.clock.fixed).now();
-                let today = now.as_second().div_euclid(DAY);
-                let first_day = i32::try_from(today - i64::from(days.max(1)) + 1)?;
-                retain(tables, &table, Retention { first_day, project: project.map(ProjectId) }).await
-            }
-            Table::Erase { project, distinct_id, person_id } => {
-                let person_ids =
-                    person_id.iter().map(|id| id.parse().with_context(|| format!("{id} is no UUID")));
-                let whose = Erasure {
-                    project: ProjectId(project),
-                    distinct_ids: distinct_id.into_iter().collect(),
-                    person_ids: person_ids.collect::<anyhow::Result<_>>()?,
-                };
-                erase(tables, &whose).await
+        let hands = &resting.hands;
+        let mut tell = |line| screen.take(line);
+        match task {
+            Task::Command(command) => command::run(hands, &command, &mut tell).await?,
+            Task::Erase { project, distinct_ids, person_ids } => {
+                let (ids, persons) = (distinct_ids.into_iter().collect(), person_ids.into_iter().collect());
+                let asked = erase::ask(hands, ProjectId(project), &ids, &persons).await?;
+                erase::carry_out(hands, asked.id, &mut tell).await?;
             }
         }
+        Ok(())
     })
 }
 
-/// One line on standard error that is written over, when a person is looking.
-fn line(progress: Progress) {
-    let mut err = std::io::stderr();
-    if err.is_terminal() {
-        let end = if progress.done >= progress.total { "\n" } else { "" };
-        let Progress { table, done, total, rows } = progress;
-        let _ = write!(err, "\r\x1b[K{table}: {done} of {total}, {rows} rows{end}");
-        let _ = err.flush();
+/// Asks a running server and follows its answer.
+fn ask(place: &Place, task: &Task, screen: &mut Screen) -> anyhow::Result<()> {
+    let (path, body) = match task {
+        Task::Command(command) => ("/api/care".to_owned(), serde_json::to_value(command)?),
+        Task::Erase { project, distinct_ids, person_ids } => (
+            format!("/api/projects/{project}/erasures/"),
+            json!({"distinct_ids": distinct_ids, "person_ids": person_ids}),
+        ),
+    };
+    let target = format!("{}{path}", place.url);
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut response = agent
+        .post(&target)
+        .header("Authorization", &format!("Bearer {}", place.key))
+        .send_json(&body)
+        .with_context(|| format!("cannot reach {target}"))?;
+    let status = response.status();
+    if !status.is_success() {
+        let said: Value = response.body_mut().read_json().unwrap_or_default();
+        bail!("{target} answered {status}: {}", said["detail"].as_str().unwrap_or("no reason was given"));
     }
+    for line in BufReader::new(response.body_mut().as_reader()).lines() {
+        let line = line.with_context(|| format!("{target} broke off"))?;
+        match serde_json::from_str(&line).with_context(|| format!("{target} answered {line:?}"))? {
+            Line::Done => return Ok(()),
+            Line::Failed { detail } => bail!("{detail}"),
+            line => screen.take(line),
+        }
+    }
+    bail!(
+        "{target} broke off; an erasure goes on at the next start of the server, anything else is to be asked again"
+    )
 }
 
-/// The table asked for, or all.
-fn chosen(table: Option<String>) -> Vec<String> {
-    table.map_or_else(|| TABLES.iter().map(|def| def.name.to_owned()).collect(), |name| vec![name])
+/// What a person sees: a bar while it works when looking at a terminal, then one table of figures.
+#[derive(Default)]
+struct Screen {
+    bar: Option<(String, ProgressBar)>,
+    names: Vec<String>,
+    rows: Vec<Vec<String>>,
+    notes: Vec<String>,
 }
 
-fn compaction(care: &Care) -> Compaction {
-    let quiet = Duration::from_secs(care.quiet_seconds);
-    Compaction { min_files: care.min_files, target_bytes: care.target_bytes, quiet }
-}
+impl Screen {
+    fn take(&mut self, line: Line) {
+        match line {
+            Line::Progress { table, done, total, rows } => self.progress(table, (done, total), rows),
+            Line::Table { table, figures } => {
+                self.end_bar();
+                if self.names.is_empty() {
+                    self.names = ["table".to_owned()].into_iter().chain(figures.keys().cloned()).collect();
+                }
+                self.rows.push(
+                    std::iter::once(table).chain(figures.values().map(ToString::to_string)).collect(),
+                );
+            }
+            Line::Note { text } => self.notes.push(text),
+            Line::Erasure { state } => match state["bytes_remain_until"].as_str() {
+                Some(until) => self.notes.push(format!(
+                    "erasure {}: no current table has the person; files that had the rows are gone by {until}, and \
+                     the log's segments that had them when they are full and committed",
+                    state["id"]
+                )),
+                None => self.notes.push(format!("erasure {} is kept and will be done", state["id"])),
+            },
+            Line::Done | Line::Failed { .. } => {}
+        }
+    }
 
-async fn stats(tables: &Warehouse, care: &Care, table: Option<String>) -> anyhow::Result<()> {
-    let mut rows = Vec::new();
-    for name in chosen(table) {
-        let stats = tables.care_stats(&name, &compaction(care)).await?;
-        let numbers = [
-            stats.files.to_string(),
-            stats.small_files.to_string(),
-            stats.partitions.to_string(),
-            stats.rows.to_string(),
-            stats.bytes.to_string(),
-            stats.snapshots.to_string(),
-            stats.metadata_bytes.to_string(),
-        ];
-        rows.push([name].into_iter().chain(numbers).collect());
+    /// A bar per table on a terminal; elsewhere a line per table when it is done.
+    fn progress(&mut self, table: String, (done, total): (usize, usize), rows: u64) {
+        if !std::io::stderr().is_terminal() {
+            if done >= total {
+                eprintln!("{table}: {done} of {total}, {rows} rows");
+            }
+            return;
+        }
+        if self.bar.as_ref().is_none_or(|(name, _)| *name != table) {
+            self.end_bar();
+            let bar = ProgressBar::new(total as u64);
+            let style = "{prefix} {bar:30} {pos} of {len}, {msg} rows, {elapsed}";
+            bar.set_style(
+                ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+            bar.set_prefix(table.clone());
+            bar.enable_steady_tick(Duration::from_millis(200));
+            self.bar = Some((table, bar));
+        }
+        if let Some((_, bar)) = &self.bar {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+            bar.set_message(rows.to_string());
+        }
     }
-    let names =
-        ["table", "files", "small files", "partitions", "rows", "bytes", "snapshots", "metadata bytes"];
-    paper::print(&names, &rows);
-    Ok(())
-}
 
-async fn compact(tables: &Warehouse, care: &Care, table: Option<String>, all: bool) -> anyhow::Result<()> {
-    let mut policy = compaction(care);
-    if all {
-        policy.quiet = Duration::ZERO;
+    fn end_bar(&mut self) {
+        if let Some((_, bar)) = self.bar.take() {
+            bar.abandon();
+        }
     }
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for name in chosen(table) {
-        let done = tables.compact(&name, &policy, &mut line).await?;
-        let numbers = [
-            done.files_before as u64,
-            done.files_after as u64,
-            done.rows,
-            done.bytes_before,
-            done.bytes_after,
-        ];
-        rows.push([name].into_iter().chain(numbers.map(|number| number.to_string())).collect());
-    }
-    paper::print(&["table", "files merged", "into", "rows", "bytes before", "after"], &rows);
-    Ok(())
-}
 
-async fn expire(tables: &Warehouse, policy: &Expiry, table: Option<String>) -> anyhow::Result<()> {
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for name in chosen(table) {
-        let done = tables.expire(&name, policy).await?;
-        let numbers = [done.snapshots as u64, done.data_files as u64, done.metadata_files as u64, done.bytes];
-        rows.push([name].into_iter().chain(numbers.map(|number| number.to_string())).collect());
+    fn print(mut self) {
+        self.end_bar();
+        if !self.rows.is_empty() {
+            let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+            paper::print(&names, &self.rows);
+        }
+        self.notes.iter().for_each(|note| println!("{note}"));
     }
-    paper::print(&["table", "snapshots", "data files", "metadata files", "bytes freed"], &rows);
-    Ok(())
-}
-
-async fn orphans(tables: &Warehouse, age: Duration, table: Option<String>, dry: bool) -> anyhow::Result<()> {
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for name in chosen(table) {
-        let found = tables.remove_orphans(&name, age, dry).await?;
-        let numbers = [found.files as u64, found.bytes, found.young as u64];
-        rows.push([name].into_iter().chain(numbers.map(|number| number.to_string())).collect());
-    }
-    let what = if dry { "would remove" } else { "removed" };
-    paper::print(&["table", what, "bytes", "too young"], &rows);
-    Ok(())
-}
-
-async fn retain(tables: &Warehouse, table: &str, policy: Retention) -> anyhow::Result<()> {
-    let done = tables.retain(table, &policy, &mut line).await?;
-    println!("dropped {} row(s) in {} file(s) of {table}, {} bytes", done.rows, done.files, done.bytes);
-    if done.files > 0 {
-        println!("`tenrec table expire {table} --keep 1` frees the bytes");
-    }
-    Ok(())
-}
-
-async fn erase(tables: &Warehouse, whose: &Erasure) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        !whose.distinct_ids.is_empty() || !whose.person_ids.is_empty(),
-        "say whose rows: --distinct-id or --person-id"
-    );
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for def in TABLES {
-        let done = tables.erase(def.name, whose, &mut line).await?;
-        rows.push(vec![def.name.to_owned(), done.rows.to_string(), done.files.to_string()]);
-    }
-    paper::print(&["table", "rows erased", "files rewritten"], &rows);
-    println!("`tenrec table expire --keep 1` removes the old files");
-    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod capture;
+mod care;
 mod case;
 mod client;
 mod cors;

@@ -25,7 +25,7 @@ const KEYS: [Option<&str>; 8] = [
 ];
 
 /// What a row sends, and where the key goes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Ask {
     /// An event whose body holds the key.
     Event,
@@ -43,12 +43,20 @@ enum Ask {
     Bare,
     /// A question with the key in `Authorization`.
     Question,
+    /// A command for table care.
+    Care,
+    /// Who is to be forgotten.
+    Erasure,
 }
 
 /// Public keys write and read nothing, secret keys read their project and write nothing.
 const WRITE: [u16; 8] = [401, 401, 200, 200, 401, 401, 401, 401];
 const READ: [u16; 8] = [401, 401, 401, 401, 200, 403, 200, 403];
 const OPEN: [u16; 8] = [200; 8];
+/// The key of a person reads and changes; that of a project reads.
+const ERASE: [u16; 8] = [401, 401, 401, 401, 200, 403, 403, 403];
+/// Keys of projects look after no table: it holds the rows of all.
+const CARE: [u16; 8] = [401, 401, 401, 401, 403, 403, 403, 403];
 const NOWHERE: [u16; 8] = [404; 8];
 /// A path without a key is another path.
 const CONFIG: [u16; 8] = [404, 404, 200, 200, 404, 404, 404, 404];
@@ -80,6 +88,8 @@ const ROWS: &[(&str, Ask, [u16; 8])] = &[
     ("/i/v1/ai/events", Ask::V1, WRITE),
     ("/api/projects/{project}/query", Ask::Question, READ),
     ("/api/environments/{project}/query", Ask::Question, READ),
+    ("/api/projects/{project}/erasures", Ask::Erasure, ERASE),
+    ("/api/care", Ask::Care, CARE),
     ("/api/{*rest}", Ask::Bare, NOWHERE),
     ("/", Ask::Bare, OPEN),
     ("/_liveness", Ask::Bare, OPEN),
@@ -147,6 +157,8 @@ fn request(method: &str, path: &str, ask: Ask, key: Option<&str>) -> Request {
         Ask::Traces => Request::json(&path, traces()),
         Ask::V1 => v1(&path, "0199f2a1-7a54-7b3c-9d2e-000000000001"),
         Ask::InPath | Ask::Bare => Request::new(method, &path),
+        Ask::Care => Request::json(&path, json!({"action": "stats"})),
+        Ask::Erasure => Request::json(&path, json!({"distinct_ids": ["nobody"]})),
         Ask::Question => Request::json(
             &path,
             json!({"query": {"kind": "HogQLQuery", "query": "SELECT count(*) FROM events"}}),
@@ -182,6 +194,8 @@ fn every_route_knows_its_keys() {
     for (path, ask, expected) in ROWS {
         let methods = routes.get(path).unwrap_or_else(|| panic!("{path} is a row and no route"));
         for method in methods {
+            // A list of what was forgotten is read with the keys of the project, too.
+            let expected = if (*ask, *method) == (Ask::Erasure, "get") { &READ } else { expected };
             for (key, status) in KEYS.into_iter().zip(expected) {
                 let answer = world.send(&request(method, path, *ask, key));
                 assert_eq!(answer.status, *status, "{method} {path} with {key:?}: {}", answer.text());

@@ -43,10 +43,17 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
     let warehouse = Arc::new(warehouse);
     let bounds =
         ingest::accept::Bounds { decompressed: 1 << 20, events: event::event_size::Limits::default() };
+    let clock = Clock::from_setting(&settings.clock.fixed);
+    let care = settings.care.clone();
+    let (kept, tables) = (metastore.clone(), warehouse.clone());
+    let hands =
+        server::care::Hands { warehouse: tables, metastore: kept, orders: None, clock, settings: care };
     App::new(Parts {
+        care: server::care::Care::start(hands.clone()).desk(),
+        hands,
         door: ingest::Door::new(log, directory.clone(), bounds),
         trusted: Vec::new(),
-        clock: Clock::from_setting(&settings.clock.fixed),
+        clock,
         settings,
         directory,
         metastore,

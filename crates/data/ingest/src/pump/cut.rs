@@ -71,7 +71,7 @@ impl Pump {
     }
 
     /// Takes what was folded since the last commit and writes it beside further folding.
-    async fn begin(&mut self) -> Result<(), Error> {
+    pub(super) async fn begin(&mut self) -> Result<(), Error> {
         self.due = Instant::now() + self.settings.every;
         if self.next == self.committed {
             return Ok(());
@@ -101,7 +101,7 @@ impl Pump {
     }
 
     /// Waits for the commit that is under way.
-    async fn settle(&mut self) -> Result<(), Error> {
+    pub(super) async fn settle(&mut self) -> Result<(), Error> {
         let Some(task) = self.committing.take() else { return Ok(()) };
         let ended = task
             .await

@@ -136,6 +136,27 @@ impl Columns {
     }
 }
 
+/// Deletes these persons, everybody these ids lead to, and all their distinct ids; adds what it finds to both.
+pub(super) async fn forget(
+    tx: &Transaction<'_>,
+    project: ProjectId,
+    ids: &mut BTreeSet<String>,
+    uuids: &mut BTreeSet<Uuid>,
+) -> Result<(), Fault> {
+    let asked: Vec<String> = ids.iter().cloned().collect();
+    uuids.extend(mappings(tx, project, &asked).await?.into_values().map(|mapping| mapping.person));
+    let persons: Vec<Uuid> = uuids.iter().copied().collect();
+    ids.extend(members(tx, project, &persons).await?.into_values().flatten().map(|(id, _)| id));
+    let sql = "DELETE FROM persons WHERE project_id = $1 AND uuid = ANY($2)";
+    change(tx, sql, &[&project.0, &persons]).await?;
+    let all: Vec<_> = ids.iter().map(|id| stored(id)).collect();
+    for table in ["person_distinct_ids", "personless_distinct_ids"] {
+        let sql = format!("DELETE FROM {table} WHERE project_id = $1 AND distinct_id = ANY($2)");
+        change(tx, &sql, &[&project.0, &all]).await?;
+    }
+    Ok(())
+}
+
 async fn load(tx: &Transaction<'_>, project: ProjectId, needs: &Needs) -> Result<Loaded, Fault> {
     let ids: Vec<String> = needs.distinct_ids.union(&needs.members_of).cloned().collect();
     // One round trip for what is asked by distinct id, another for what is asked by person.

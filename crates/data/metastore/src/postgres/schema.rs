@@ -17,7 +17,7 @@ pub(super) const FOLD: i32 = 2;
 pub(super) const FACTS: i32 = 3;
 
 /// Entry N brings a schema from version N to N + 1. Entries are never edited, only added.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
 
 /// Brings the schema up to date, all steps in one transaction.
 pub(super) async fn migrate(client: &mut ClientWrapper) -> Result<(), Fault> {

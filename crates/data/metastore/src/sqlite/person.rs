@@ -88,6 +88,32 @@ pub(super) fn write(tx: &Transaction<'_>, project: ProjectId, changes: &Changes)
     group::write(tx, project, changes)
 }
 
+/// Deletes these persons, everybody these ids lead to, and all their distinct ids; adds what it finds to both.
+pub(super) fn forget(
+    tx: &Transaction<'_>,
+    project: ProjectId,
+    ids: &mut BTreeSet<String>,
+    uuids: &mut BTreeSet<Uuid>,
+) -> Result<(), Fault> {
+    let asked: Vec<String> = ids.iter().cloned().collect();
+    uuids.extend(mappings(tx, project, &asked)?.into_values().map(|mapping| mapping.person));
+    let persons: Vec<Uuid> = uuids.iter().copied().collect();
+    ids.extend(members(tx, project, &persons)?.into_values().flatten().map(|(id, _)| id));
+    let mut person = tx.prepare_cached("DELETE FROM persons WHERE project_id = ?1 AND uuid = ?2")?;
+    for uuid in uuids.iter() {
+        person.execute(params![project.0, uuid.as_bytes()])?;
+    }
+    let mut mapping =
+        tx.prepare_cached("DELETE FROM person_distinct_ids WHERE project_id = ?1 AND distinct_id = ?2")?;
+    let mut mark =
+        tx.prepare_cached("DELETE FROM personless_distinct_ids WHERE project_id = ?1 AND distinct_id = ?2")?;
+    for id in ids.iter() {
+        mapping.execute(params![project.0, id])?;
+        mark.execute(params![project.0, id])?;
+    }
+    Ok(())
+}
+
 fn load(tx: &Transaction<'_>, project: ProjectId, needs: Needs) -> Result<Loaded, Fault> {
     let ids: Vec<String> = needs.distinct_ids.union(&needs.members_of).cloned().collect();
     let found = mappings(tx, project, &ids)?;

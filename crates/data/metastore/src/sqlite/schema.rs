@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION: i32 = 0x544E_5243;
 
 /// Entry N brings a file from `user_version` N to N + 1. Entries are never edited, only added.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
 
 /// Brings the schema up to date, each step in its own transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {

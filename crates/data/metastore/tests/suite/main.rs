@@ -3,6 +3,7 @@
 mod checkpoint;
 mod database;
 mod definition;
+mod erasure;
 mod file;
 mod identity_state;
 mod keys;
@@ -66,6 +67,8 @@ on_every_store!(
     checkpoint::an_older_checkpoint_is_refused_whole,
     checkpoint::readers_see_whole_commits,
     checkpoint::a_row_given_twice_is_written_as_it_was_last,
+    erasure::a_person_is_forgotten_once,
+    erasure::erasures_are_noted_and_listed,
     definition::definitions_merge,
     definition::definitions_are_listed_in_pages,
     small::a_salt_is_made_once,

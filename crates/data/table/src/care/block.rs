@@ -97,7 +97,6 @@ fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
         }
     }
     file.sync_all()?;
-    telemetry::fail_point!("table.before_block_rename");
     fs::rename(&partial, path)?;
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
@@ -119,8 +118,8 @@ pub(super) async fn remove_of_files(table: Table, paths: HashSet<String>) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::os::unix::fs::MetadataExt;
+    use std::sync::Arc;
 
     #[test]
     fn addresses_are_read_and_nonsense_is_refused() {

@@ -85,7 +85,12 @@ fn telling(def: &TableDef) -> Vec<(&'static str, Tells)> {
 
 impl Erasure {
     /// Which rows of a batch stay. The batch has `team_id` and the columns that tell.
-    fn stays(&self, columns: &Columns, sessions: &HashSet<String>, batch: &RecordBatch) -> Result<BooleanArray> {
+    fn stays(
+        &self,
+        columns: &Columns,
+        sessions: &HashSet<String>,
+        batch: &RecordBatch,
+    ) -> Result<BooleanArray> {
         let teams = scan::teams(batch)?;
         let persons: BTreeSet<String> = self.person_ids.iter().map(Uuid::to_string).collect();
         let quoted: Vec<String> = self.distinct_ids.iter().chain(&persons).map(|id| quoted(id)).collect();
@@ -153,7 +158,10 @@ struct Search {
 }
 
 /// The files with rows that go. Notes those without any in `clean`, so that they are read once.
-async fn dirty(search: Search, mut clean: HashSet<String>) -> Result<(Vec<ManifestEntryRef>, HashSet<String>)> {
+async fn dirty(
+    search: Search,
+    mut clean: HashSet<String>,
+) -> Result<(Vec<ManifestEntryRef>, HashSet<String>)> {
     let Search { table, def, project, mark, sieve } = search;
     let columns = telling(def);
     let mut dirty = Vec::new();
@@ -201,7 +209,8 @@ async fn linked(table: Table, mut whose: Erasure) -> Result<Erasure> {
                 let (teams, ids) = (scan::teams(batch)?, scan::texts(batch, "distinct_id")?);
                 let persons = scan::texts(batch, "person_id")?;
                 for ((team, id), person) in teams.values().iter().zip(ids.iter()).zip(persons.iter()) {
-                    let (Some(id), Some(person)) = (id, person.and_then(|id| Uuid::parse_str(id).ok())) else {
+                    let (Some(id), Some(person)) = (id, person.and_then(|id| Uuid::parse_str(id).ok()))
+                    else {
                         continue;
                     };
                     let is_theirs = whose.distinct_ids.contains(id) || whose.person_ids.contains(&person);

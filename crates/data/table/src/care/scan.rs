@@ -45,7 +45,8 @@ pub(super) fn texts(batch: &RecordBatch, name: &str) -> Result<StringArray> {
 /// The project of every row.
 pub(super) fn teams(batch: &RecordBatch) -> Result<Int64Array> {
     let column = batch.column_by_name("team_id").ok_or_else(|| missing("team_id"))?;
-    let column = cast(column, &DataType::Int64).context(Kind::Corrupt, || "team_id is no number".to_owned())?;
+    let column =
+        cast(column, &DataType::Int64).context(Kind::Corrupt, || "team_id is no number".to_owned())?;
     Ok(column.as_primitive::<Int64Type>().clone())
 }
 
