@@ -7,6 +7,7 @@ mod batch;
 mod bombs;
 mod calls;
 mod clocks;
+mod conflicts;
 mod exchange;
 mod full_disk;
 mod kills;
@@ -18,12 +19,14 @@ mod overload;
 mod points;
 mod power;
 mod proxy;
+mod readers;
 mod rot;
 mod secrets;
 mod slow;
 mod stage;
 mod storm;
 mod strace;
+mod tend;
 mod terminate;
 
 use crate::run;
@@ -114,6 +117,11 @@ const FAULTS: &[Fault] = &[
         says: "a full disk: refused with a time, SQL answers, it goes on by itself",
         run: full_disk::run,
     },
+    Fault {
+        id: "R6",
+        says: "all change one table: no commit is lost, every snapshot counts right",
+        run: conflicts::run,
+    },
     Fault { id: "R7", says: "slow and silent clients: cut off, the others do not notice", run: slow::run },
     Fault { id: "R8", says: "bodies that unpack to much: little memory, little time", run: bombs::run },
     Fault { id: "R9", says: "damaged requests: no panic, no fault of ours", run: mutants::run },
@@ -126,6 +134,11 @@ const FAULTS: &[Fault] = &[
     Fault { id: "R12", says: "SIGTERM under load: ends in time, nothing acked is lost", run: terminate::run },
     Fault { id: "R13", says: "a storm of retries: each event is visible once", run: storm::run },
     Fault { id: "R14", says: "a flipped bit: found, or harmless, never a wrong answer", run: rot::run },
+    Fault {
+        id: "R15",
+        says: "readers beside table care: a count never dips, the erased stay erased",
+        run: readers::run,
+    },
     Fault { id: "R19", says: "secrets are told to nobody, whatever is asked", run: secrets::run },
     Fault { id: "R20", says: "one loud project: the others do not notice", run: neighbours::run },
 ];
