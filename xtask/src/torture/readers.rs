@@ -68,7 +68,8 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
     done?;
     let mut figures = figures?;
     for victim in known.erased.lock().map_err(|_| anyhow::anyhow!("a reader panicked"))?.iter() {
-        let left = api.count(&format!("select count(*) from events where distinct_id = 'victim-{victim}'"))?;
+        let left =
+            api.count(&format!("select count(*) from events where distinct_id = 'victim-{victim}'"))?;
         anyhow::ensure!(left == 0, "victim-{victim} has {left} events again");
     }
     figures["queries"] = known.asked.load(Ordering::Acquire).into();

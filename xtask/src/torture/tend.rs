@@ -44,9 +44,7 @@ pub fn send(api: &Api, event: &str, id: &str, count: u64, days: u64) -> anyhow::
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let at = i64::try_from(now - days * 86_400)?;
     let at = jiff::Timestamp::from_second(at)?.to_string();
-    let one = |number| {
-        json!({"event": event, "distinct_id": id, "timestamp": at, "properties": {"number": number}})
-    };
+    let one = |number| json!({"event": event, "distinct_id": id, "timestamp": at, "properties": {"number": number}});
     let batch: Vec<_> = (0..count).map(one).collect();
     let bytes = json!({"api_key": api.project_key(), "batch": batch}).to_string().into_bytes();
     let (status, text) = api.send(&testkit::api::Body { path: "/batch/", bytes, gzip: false })?;

@@ -111,9 +111,7 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal.status {
-            StatusCode::UNAUTHORIZED => {
-                Self::new(refusal.status, "authentication_error", "not_authenticated", &refusal.message)
-            }
+            StatusCode::UNAUTHORIZED => Self::invalid_key(),
             StatusCode::FORBIDDEN => Self::forbidden(&refusal.message),
             _ => Self::server_error(),
         }

@@ -21,7 +21,15 @@ fn processor() -> f64 {
 
 fn peak_memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned()
+    let line = |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    format!("{}, {}", line("VmRSS"), line("VmHWM"))
+}
+
+/// Begins to measure the peak anew.
+fn forget_peak() {
+    if let Err(error) = std::fs::write("/proc/self/clear_refs", "5") {
+        eprintln!("the peak includes what came before: {error}");
+    }
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -51,6 +59,7 @@ async fn main() -> table::Result<()> {
     );
     let policy = Compaction { quiet: Duration::ZERO, ..Compaction::default() };
     println!("before: {:?} ({})", warehouse.care_stats("events", &policy).await?, peak_memory());
+    forget_peak();
     let (began, used) = (Instant::now(), processor());
     let beside = warehouse.clone();
     let commits_beside = tokio::spawn(async move {

@@ -29,7 +29,7 @@ const BODY_BYTES: usize = 256 * 1024;
 /// Does what a command says and tells how it goes.
 pub async fn run(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let key = auth::find_key(&parts.headers, None, None);
+    let key = Some(auth::find_key(&parts.headers, None, None).ok_or_else(Problem::not_authenticated)?);
     access::check(&app, key, Access::Read).await.map_err(Problem::from)?;
     let command: Command = read(&app, body).await?;
     if !matches!(command, Command::Stats { .. }) {

@@ -141,8 +141,8 @@ async fn suspects(table: &Table, project: ProjectId, mark: Option<i64>) -> Resul
     let mut found = files(table).await?;
     found.retain(|entry| {
         let later = mark.is_some_and(|mark| entry.sequence_number().is_some_and(|number| number > mark));
-        let elsewhere = place(table, entry.data_file()).is_some_and(|(team, _)| team != project.0);
-        !elsewhere && !(later && is_commit(entry.file_path()))
+        let here = place(table, entry.data_file()).is_none_or(|(team, _)| team == project.0);
+        here && (!later || !is_commit(entry.file_path()))
     });
     Ok(found)
 }
