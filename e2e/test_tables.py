@@ -10,7 +10,7 @@ import duckdb_extension_httpfs
 import duckdb_extension_iceberg
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
-from server import PROJECT_KEY, Server, until
+from server import PERSONAL_KEY, PROJECT_KEY, Server, until
 
 TABLES = ["events", "persons", "person_distinct_ids", "groups"]
 
@@ -150,3 +150,37 @@ def test_cared_tables_take_new_rows(cared):
     until(lambda: server.value("select count(*) from events") == 109, "the new event")
     assert server.stop()[0] == 0
     assert catalog(server.data).load_table("tenrec.events").scan().to_arrow().num_rows == 109
+
+
+def test_a_running_server_is_cared_for_by_url(tmp_path, duck):
+    server = Server(tmp_path / "data").start()
+
+    def ask(*words):
+        command = [server.binary, "table", *words, "--url", server.url, "--key", PERSONAL_KEY]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def events():
+        return catalog(server.data).load_table("tenrec.events")
+
+    try:
+        for number in range(4):
+            items = [{"event": "kind", "distinct_id": f"user-{item}", "properties": {"number": number}} for item in range(10)]
+            assert server.post("/batch/", {"api_key": PROJECT_KEY, "batch": items})[0] == 200
+            until(lambda: events().scan(selected_fields=("uuid",)).to_arrow().num_rows == 10 * (number + 1), "they are committed")
+        assert "files merged" in ask("compact", "--all")
+        told = ask("erase", "--project", "1", "--distinct-id", "user-3")
+        assert "no current table has the person" in told and "gone by" in told
+        assert "bytes freed" in ask("expire", "--grace-seconds", "0")
+        left = [f"user-{item}" for item in range(10) if item != 3]
+        table = events()
+        assert sorted(table.scan(selected_fields=("distinct_id",)).to_arrow()["distinct_id"].to_pylist()) == sorted(left * 4)
+        sql = f"select distinct_id, count(*) from iceberg_scan('{table.metadata_location}') group by 1 order by 1"
+        assert duck.execute(sql).fetchall() == [(one, 4) for one in left]
+        files = {Path(task.file.file_path.removeprefix("file://")) for task in table.scan().plan_files()}
+        assert set((server.data / "warehouse/tenrec/events/data").rglob("*.parquet")) == files
+        assert server.value("select count(*) from persons where id in (select person_id from events where distinct_id = 'user-3')") == 0
+        refused = subprocess.run([server.binary, "table", "stats", "--url", server.url, "--key", "phx_wrong"], capture_output=True, text=True)
+        assert refused.returncode != 0 and "401" in refused.stderr, refused.stderr
+        assert server.stop()[0] == 0
+    finally:
+        server.kill()
