@@ -24,6 +24,7 @@ mod batch;
 mod contract;
 pub mod disk;
 mod error;
+mod extent;
 mod journal;
 mod local;
 mod pack;
@@ -37,6 +38,7 @@ mod window;
 mod writer;
 
 pub use contract::{Append, EventLog, Stats};
+pub use extent::{Extent, is_segment, measure};
 pub use error::{Error, Kind, Result};
 pub use local::Segments;
 pub use record::{Offset, Payload, Record};
