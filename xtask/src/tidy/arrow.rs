@@ -17,6 +17,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ingest", &["event", "wire", "identity", "replay", "eventlog", "metastore", "table", "telemetry"]),
     ("backup", &["eventlog", "metastore", "table", "telemetry"]),
     ("connectors", &["event", "table", "telemetry"]),
+    ("outbound", &[]),
+    ("connectors", &["event", "table", "telemetry", "outbound"]),
     ("server", &[CORE, DATA]),
     ("edge", &[CORE, "connectors"]),
     ("cli", &[CORE, DATA, "server"]),
