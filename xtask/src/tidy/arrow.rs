@@ -16,7 +16,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("query", &["event", "wire", "table", "telemetry"]),
     ("ingest", &["event", "wire", "identity", "replay", "eventlog", "metastore", "table", "telemetry"]),
     ("backup", &["eventlog", "metastore", "table", "telemetry"]),
-    ("connectors", &["event", "table", "telemetry"]),
     ("outbound", &[]),
     ("connectors", &["event", "table", "telemetry", "outbound"]),
     ("server", &[CORE, DATA]),

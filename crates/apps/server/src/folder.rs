@@ -40,7 +40,9 @@ pub fn has_data(data: &Path, url: &str) -> bool {
 pub fn check_whole(data: &Path, url: &str) -> Result<(), String> {
     if data.join(backup::MARKER).exists() {
         let shown = data.display();
-        return Err(format!("a restore into {shown} has not ended: wait for it, or empty the folder and restore again"));
+        return Err(format!(
+            "a restore into {shown} has not ended: wait for it, or empty the folder and restore again"
+        ));
     }
     let (metastore, catalog) = (metastore_path(data), catalog(data));
     let missing = |file: &Path, holds: &str, rest: &Path| {

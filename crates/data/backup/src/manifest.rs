@@ -176,7 +176,9 @@ impl Manifest {
         let manifest: Self = serde_json::from_str(envelope.backup.get()).map_err(broken)?;
         match manifest.point.id == id {
             true => Ok(manifest),
-            false => Err(Error::new(Kind::Corrupt, format!("backup {id} says that it is {}", manifest.point.id))),
+            false => {
+                Err(Error::new(Kind::Corrupt, format!("backup {id} says that it is {}", manifest.point.id)))
+            }
         }
     }
 }

@@ -106,7 +106,10 @@ pub async fn take(data: &Path, about: &About) -> Result<Held> {
         }
     }
     let why = last.unwrap_or_default();
-    Err(Error::new(Kind::Busy, format!("the server changes too much at once to take a backup ({why}); try again")))
+    Err(Error::new(
+        Kind::Busy,
+        format!("the server changes too much at once to take a backup ({why}); try again"),
+    ))
 }
 
 /// Why there is no moment.
@@ -207,7 +210,8 @@ async fn attempt(links: &mut Links, about: &About) -> Result<Point, Miss> {
 }
 
 fn open_moment(data: &Path) -> Result<Moment> {
-    Moment::open(&data.join("tenrec.db")).map_err(|error| Error::of_metastore("cannot read the metastore", error))
+    Moment::open(&data.join("tenrec.db"))
+        .map_err(|error| Error::of_metastore("cannot read the metastore", error))
 }
 
 /// Links every file of every table.
@@ -304,7 +308,10 @@ impl Links {
     fn rest(&mut self) -> Result<bool> {
         if self.rest.is_none() {
             let path = self.data.join("log/lock");
-            let lock = File::options().write(true).open(&path).doing(|| format!("cannot open {}", path.display()))?;
+            let lock = File::options()
+                .write(true)
+                .open(&path)
+                .doing(|| format!("cannot open {}", path.display()))?;
             if lock.try_lock().is_err() {
                 return Ok(false);
             }

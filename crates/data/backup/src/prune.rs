@@ -23,7 +23,10 @@ pub struct Pruned {
 /// nothing is removed then.
 pub async fn prune(target: &Target, keep: usize) -> Result<Pruned> {
     if keep == 0 {
-        return Err(Error::new(Kind::Invalid, "keep at least one backup; remove the folder itself to have none"));
+        return Err(Error::new(
+            Kind::Invalid,
+            "keep at least one backup; remove the folder itself to have none",
+        ));
     }
     let _only = target.lock()?;
     let ids = target.ids().await?;

@@ -25,7 +25,11 @@ pub async fn restore(source: &dyn Source, manifest: &Manifest, to: &Path, tell: 
         place: Move::new(&manifest.point.tables.root, &root),
         to,
         lengths: HashMap::new(),
-        progress: Progress { of_files: manifest.files.len(), of_bytes: manifest.bytes(), ..Progress::default() },
+        progress: Progress {
+            of_files: manifest.files.len(),
+            of_bytes: manifest.bytes(),
+            ..Progress::default()
+        },
         tell,
     };
     // A list says how long its manifests are, so those come first.
@@ -42,7 +46,9 @@ pub async fn restore(source: &dyn Source, manifest: &Manifest, to: &Path, tell: 
     }
     work.flush()?;
     let tables = Inventory { root, ..work.tables(&manifest.point.tables) };
-    carry::register(&work.to, &tables).await.map_err(|error| Error::of_table("cannot make the catalog", error))?;
+    carry::register(&work.to, &tables)
+        .await
+        .map_err(|error| Error::of_table("cannot make the catalog", error))?;
     work.flush()?;
     let marker = work.to.join(MARKER);
     fs::remove_file(&marker).doing(|| format!("cannot remove {}", marker.display()))?;
@@ -62,7 +68,8 @@ fn make_folder(to: &Path) -> Result<PathBuf> {
         return Err(Error::new(Kind::Invalid, text));
     }
     let marker = to.join(MARKER);
-    let note = "A restore into this folder has not ended. If none is running, empty the folder and restore again.\n";
+    let note =
+        "A restore into this folder has not ended. If none is running, empty the folder and restore again.\n";
     fs::write(&marker, note).doing(|| format!("cannot write {}", marker.display()))?;
     Ok(to)
 }
@@ -116,7 +123,10 @@ impl Work<'_> {
         let is_plain = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
         match is_plain {
             true => Ok(self.to.join(path)),
-            false => Err(Error::new(Kind::Corrupt, format!("the backup names a file {path} outside of its folder"))),
+            false => Err(Error::new(
+                Kind::Corrupt,
+                format!("the backup names a file {path} outside of its folder"),
+            )),
         }
     }
 
@@ -146,10 +156,10 @@ impl Work<'_> {
     }
 
     fn tables(&self, old: &Inventory) -> Inventory {
-        let tables = old.tables.iter().map(|table| TableAt {
-            metadata: self.place.location(&table.metadata),
-            ..table.clone()
-        });
+        let tables = old
+            .tables
+            .iter()
+            .map(|table| TableAt { metadata: self.place.location(&table.metadata), ..table.clone() });
         Inventory { tables: tables.collect(), ..old.clone() }
     }
 

@@ -34,7 +34,12 @@ pub async fn save(origin: &dyn Origin, point: Point, target: &Target, tell: List
         of_bytes: point.files.iter().map(|piece| piece.size).sum(),
         ..Progress::default()
     };
-    let mut saved = Saved { id: point.id.clone(), files: progress.of_files, bytes: progress.of_bytes, ..Saved::default() };
+    let mut saved = Saved {
+        id: point.id.clone(),
+        files: progress.of_files,
+        bytes: progress.of_bytes,
+        ..Saved::default()
+    };
     let mut entries = Vec::with_capacity(point.files.len());
     for piece in &point.files {
         tell(progress);
@@ -73,7 +78,11 @@ async fn known(target: &Target) -> Result<HashMap<String, Entry>> {
     for id in target.ids().await?.iter().rev() {
         match target.manifest(id).await {
             Ok(manifest) => {
-                return Ok(manifest.files.into_iter().map(|entry| (entry.piece.path.clone(), entry)).collect());
+                return Ok(manifest
+                    .files
+                    .into_iter()
+                    .map(|entry| (entry.piece.path.clone(), entry))
+                    .collect());
             }
             Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Invalid) => {
                 tracing::warn!(%error, "an earlier backup cannot be read; run `tenrec backup verify`");

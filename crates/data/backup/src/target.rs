@@ -99,7 +99,9 @@ impl Target {
         };
         match bytes {
             Some(bytes) => Manifest::decode(id, &bytes),
-            None => Err(Error::new(Kind::Invalid, format!("there is no backup {id}: see `tenrec backup list`"))),
+            None => {
+                Err(Error::new(Kind::Invalid, format!("there is no backup {id}: see `tenrec backup list`")))
+            }
         }
     }
 
@@ -150,7 +152,9 @@ impl Target {
         self.fetch(&entry.sha256, entry.piece.size, &mut sink).await?;
         match hex::encode(Sha256::digest(&bytes)) == entry.sha256 {
             true => Ok(bytes),
-            false => Err(Error::new(Kind::Corrupt, format!("the content of {} is damaged", entry.piece.path))),
+            false => {
+                Err(Error::new(Kind::Corrupt, format!("the content of {} is damaged", entry.piece.path)))
+            }
         }
     }
 

@@ -52,9 +52,10 @@ pub async fn verify(target: &Target, tell: Listener<'_>) -> Result<Verified> {
         tell(progress);
         let fault = match contents.get(*sha256) {
             None => Some(format!("{}: its content {sha256} is missing", entry.piece.path)),
-            Some(size) if *size != entry.piece.size => {
-                Some(format!("{}: its content {sha256} has {size} bytes instead of {}", entry.piece.path, entry.piece.size))
-            }
+            Some(size) if *size != entry.piece.size => Some(format!(
+                "{}: its content {sha256} has {size} bytes instead of {}",
+                entry.piece.path, entry.piece.size
+            )),
             Some(_) => read(target, entry).await.err(),
         };
         if let Some(fault) = fault {
@@ -119,7 +120,10 @@ async fn follow(target: &Target, manifest: &Manifest, bad: &HashSet<String>) -> 
         match names(target, entry, role).await {
             Ok(names) => {
                 let missing = names.iter().filter(|location| !is_here(location));
-                faults.extend(missing.map(|location| format!("{} names {location}, which is missing", entry.piece.path)));
+                faults.extend(
+                    missing
+                        .map(|location| format!("{} names {location}, which is missing", entry.piece.path)),
+                );
             }
             Err(error) => faults.push(format!("{}: {error}", entry.piece.path)),
         }
@@ -130,7 +134,9 @@ async fn follow(target: &Target, manifest: &Manifest, bad: &HashSet<String>) -> 
             faults.push(error);
         }
     }
-    if manifest.point.metastore == "sqlite" && !manifest.files.iter().any(|file| file.piece.part == Part::Metastore) {
+    if manifest.point.metastore == "sqlite"
+        && !manifest.files.iter().any(|file| file.piece.part == Part::Metastore)
+    {
         faults.push("the metastore is missing".to_owned());
     }
     if let Err(error) = log(target, manifest, of(Part::Log)).await {
@@ -165,31 +171,43 @@ async fn metastore(target: &Target, entry: &Entry, checkpoint: u64) -> Result<()
     };
     match look.await {
         Err(error) => Err(line(&error)),
-        Ok(found) if found.unwrap_or(0) != checkpoint => {
-            Err(format!("the metastore has folded the log up to {}, the backup says {checkpoint}", found.unwrap_or(0)))
-        }
+        Ok(found) if found.unwrap_or(0) != checkpoint => Err(format!(
+            "the metastore has folded the log up to {}, the backup says {checkpoint}",
+            found.unwrap_or(0)
+        )),
         Ok(_) => Ok(()),
     }
 }
 
-async fn log(target: &Target, manifest: &Manifest, segments: impl Iterator<Item = &Entry>) -> Result<(), String> {
+async fn log(
+    target: &Target,
+    manifest: &Manifest,
+    segments: impl Iterator<Item = &Entry>,
+) -> Result<(), String> {
     let mut reached: Option<u64> = None;
     for entry in segments {
         let look = async {
-            let folder = tempfile::tempdir().doing(|| "cannot make a folder for temporary files".to_owned())?;
+            let folder =
+                tempfile::tempdir().doing(|| "cannot make a folder for temporary files".to_owned())?;
             let path = folder.path().join("segment");
             lay_out(target, entry, &path).await?;
             eventlog::measure(&path).map_err(|error| crate::Error::of_log("the log", error))
         };
         let extent = look.await.map_err(|error| format!("{}: {}", entry.piece.path, line(&error)))?;
         let from = reached.unwrap_or(extent.first.0.min(manifest.point.checkpoint));
-        if extent.first.0 > from.max(manifest.point.checkpoint) || (reached.is_some() && extent.first.0 != from) {
+        if extent.first.0 > from.max(manifest.point.checkpoint)
+            || (reached.is_some() && extent.first.0 != from)
+        {
             return Err(format!("{}: log records from {from} on are missing", entry.piece.path));
         }
         reached = Some(extent.end.0);
     }
     match reached {
         Some(end) if end == manifest.point.log_end => Ok(()),
-        end => Err(format!("the log ends at record {}, the backup says {}", end.unwrap_or(0), manifest.point.log_end)),
+        end => Err(format!(
+            "the log ends at record {}, the backup says {}",
+            end.unwrap_or(0),
+            manifest.point.log_end
+        )),
     }
 }

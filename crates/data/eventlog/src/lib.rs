@@ -38,8 +38,8 @@ mod window;
 mod writer;
 
 pub use contract::{Append, EventLog, Stats};
-pub use extent::{Extent, is_segment, measure};
 pub use error::{Error, Kind, Result};
+pub use extent::{Extent, is_segment, measure};
 pub use local::Segments;
 pub use record::{Offset, Payload, Record};
 pub use settings::Settings;

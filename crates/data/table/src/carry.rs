@@ -42,7 +42,8 @@ pub async fn register(dir: &Path, inventory: &Inventory) -> Result<()> {
     let catalog = Embedded::open(dir).map_err(|error| failed("make the catalog", error))?;
     for namespace in &inventory.namespaces {
         let text = || format!("make namespace {}", namespace.name.join("."));
-        let name = NamespaceIdent::from_vec(namespace.name.clone()).map_err(|error| failed(&text(), error))?;
+        let name =
+            NamespaceIdent::from_vec(namespace.name.clone()).map_err(|error| failed(&text(), error))?;
         let properties = namespace.properties.clone().into_iter().collect();
         match catalog.create_namespace(&name, properties).await {
             Err(error) if error.kind() != ErrorKind::NamespaceAlreadyExists => {
@@ -60,4 +61,3 @@ pub async fn register(dir: &Path, inventory: &Inventory) -> Result<()> {
     }
     Ok(())
 }
-

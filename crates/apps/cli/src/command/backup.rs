@@ -3,8 +3,8 @@
 use super::{paper, wait_for};
 use crate::settings;
 use crate::words::{Backup, Backups, Shared};
-use anyhow::Context;
 use ::backup::{About, Progress, Saved, Store, Target};
+use anyhow::Context;
 use jiff::Timestamp;
 use std::io::{IsTerminal, Write};
 
@@ -46,7 +46,12 @@ pub(super) fn line(verb: &'static str) -> impl FnMut(Progress) + Send {
             shown = Some(now);
             let end = if files == of_files { "\n" } else { "" };
             let mut err = std::io::stderr();
-            let _ = write!(err, "\r\x1b[K{verb}: {files} of {of_files} files, {} of {} MiB{end}", bytes >> 20, of_bytes >> 20);
+            let _ = write!(
+                err,
+                "\r\x1b[K{verb}: {files} of {of_files} files, {} of {} MiB{end}",
+                bytes >> 20,
+                of_bytes >> 20
+            );
             let _ = err.flush();
         }
     }
@@ -77,7 +82,9 @@ fn save(shared: &Shared, target: &str) -> anyhow::Result<()> {
         let saved = ::backup::save(&held, point, &target, &mut line("copied")).await?;
         tell(&saved);
         if database.is_some() {
-            eprintln!("The metastore is in PostgreSQL and not in the backup: keep a pg_dump of now beside it.");
+            eprintln!(
+                "The metastore is in PostgreSQL and not in the backup: keep a pg_dump of now beside it."
+            );
         }
         Ok(())
     })
@@ -85,7 +92,9 @@ fn save(shared: &Shared, target: &str) -> anyhow::Result<()> {
 
 fn tell(saved: &Saved) {
     let Saved { id, files, bytes, copied_files, copied_bytes } = saved;
-    println!("backup {id}: {files} file(s), {bytes} bytes; copied {copied_files} file(s), {copied_bytes} bytes");
+    println!(
+        "backup {id}: {files} file(s), {bytes} bytes; copied {copied_files} file(s), {copied_bytes} bytes"
+    );
 }
 
 fn list(target: &str) -> anyhow::Result<()> {
@@ -118,7 +127,10 @@ fn verify(target: &str) -> anyhow::Result<()> {
         let faults = found.faults.len();
         anyhow::ensure!(faults == 0, "{faults} fault(s) found");
         anyhow::ensure!(found.backups > 0, "there is no backup here");
-        println!("{} backup(s), {} file(s), {} bytes: all as written", found.backups, found.files, found.bytes);
+        println!(
+            "{} backup(s), {} file(s), {} bytes: all as written",
+            found.backups, found.files, found.bytes
+        );
         Ok(())
     })
 }

@@ -35,7 +35,8 @@ impl Folder {
         match lock.try_lock() {
             Ok(()) => Ok(lock),
             Err(TryLockError::WouldBlock) => {
-                let text = format!("another backup is being written to {}: wait for its end", self.path.display());
+                let text =
+                    format!("another backup is being written to {}: wait for its end", self.path.display());
                 Err(Error::new(Kind::Busy, text))
             }
             Err(TryLockError::Error(error)) => Err(error).doing(|| self.failed("lock", "lock")),
@@ -127,7 +128,9 @@ impl Folder {
 
     pub(super) fn remove(&self, name: &str) -> Result<()> {
         match fs::remove_file(self.path.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).doing(|| self.failed("remove", name)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).doing(|| self.failed("remove", name))
+            }
             _ => Ok(()),
         }
     }

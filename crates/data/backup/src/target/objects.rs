@@ -34,12 +34,13 @@ impl Objects {
             }
         }
         let store = builder.build();
-        let store = store.map_err(|error| Error::because(Kind::Invalid, format!("cannot use {address}"), error))?;
+        let store =
+            store.map_err(|error| Error::because(Kind::Invalid, format!("cannot use {address}"), error))?;
         Ok(Self { store: Arc::new(store), prefix: Path::from(prefix), shown: address.to_owned() })
     }
 
     fn path(&self, name: &str) -> Path {
-        name.split('/').fold(self.prefix.clone(), |path, part| path.child(part))
+        name.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
     fn failed(&self, verb: &str, name: &str, error: object_store::Error) -> Error {
@@ -130,7 +131,8 @@ impl Objects {
         }
         let mut stream = found.into_stream();
         while let Some(bytes) = stream.try_next().await.map_err(failed)? {
-            sink(&bytes).map_err(|error| Error::because(Kind::Unavailable, format!("cannot copy {name}"), error))?;
+            sink(&bytes)
+                .map_err(|error| Error::because(Kind::Unavailable, format!("cannot copy {name}"), error))?;
         }
         Ok(())
     }

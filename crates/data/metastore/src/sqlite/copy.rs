@@ -53,7 +53,9 @@ impl Moment {
             let mut to = Connection::open(target)?;
             let done = Backup::new(&self.connection, &mut to)?.step(-1)?;
             if done != StepResult::Done {
-                return Err(Kind::Busy.error("the copy of the metadata file was kept waiting; try again").into());
+                return Err(Kind::Busy
+                    .error("the copy of the metadata file was kept waiting; try again")
+                    .into());
             }
             // One file, without a journal beside it.
             to.pragma_update(None, "journal_mode", "DELETE")?;

@@ -77,7 +77,8 @@ pub struct Member {
 pub async fn inventory(dir: &Path) -> Result<(Inventory, Vec<Member>)> {
     let catalog = Embedded::open(dir).map_err(|error| failed("open the catalog", error))?;
     let list = |error| failed("list the catalog", error);
-    let mut inventory = Inventory { root: format!("file://{}/warehouse", dir.display()), ..Inventory::default() };
+    let mut inventory =
+        Inventory { root: format!("file://{}/warehouse", dir.display()), ..Inventory::default() };
     let mut members: BTreeMap<String, Role> = BTreeMap::new();
     let mut pending: Vec<NamespaceIdent> = catalog.list_namespaces(None).await.map_err(list)?;
     while let Some(name) = pending.pop() {
