@@ -3,6 +3,7 @@
 //! One file per fault. All of them are repeatable: the seed is printed first, and the same seed does the same things.
 
 mod armed;
+mod backups;
 mod batch;
 mod bombs;
 mod calls;
@@ -138,6 +139,11 @@ const FAULTS: &[Fault] = &[
         id: "R15",
         says: "readers beside table care: a count never dips, the erased stay erased",
         run: readers::run,
+    },
+    Fault {
+        id: "R16",
+        says: "a backup under load, restored elsewhere: every event acked before it, once",
+        run: backups::run,
     },
     Fault { id: "R19", says: "secrets are told to nobody, whatever is asked", run: secrets::run },
     Fault { id: "R20", says: "one loud project: the others do not notice", run: neighbours::run },
