@@ -11,6 +11,7 @@ pub mod care;
 pub mod catalog;
 mod commit;
 mod disk;
+mod encoding;
 mod error;
 pub mod outside;
 pub mod plan;
