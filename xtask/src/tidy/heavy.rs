@@ -16,7 +16,8 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ("parquet", &["table", "query", "cli"], "rows become Parquet in table"),
     ("iceberg", &["table", "query"], "Iceberg is table's"),
     ("iceberg-storage-opendal", &["table"], "Iceberg is table's"),
-    ("object_store", &["table", "query"], "objects are table's"),
+    ("object_store", &["table", "query", "backup"], "objects are table's and backup's"),
+    ("apache-avro", &["table"], "Iceberg is table's"),
     ("rusqlite", &["metastore", "table"], "SQL stores are metastore's and the catalog's"),
     ("tokio-postgres", &["metastore"], "SQL stores are metastore's"),
     ("deadpool-postgres", &["metastore"], "SQL stores are metastore's"),
@@ -35,7 +36,7 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ("clap", &["cli"], "flags are read by the binary"),
     ("tracing-subscriber", &["cli"], "log output is chosen by the binary"),
     ("anyhow", &["cli"], "libraries have an error type with kinds"),
-    ("reqwest", &["connectors"], "calls to other services leave from connectors"),
+    ("reqwest", &["outbound"], "calls to addresses that a user gave leave through outbound"),
     ("maxminddb", &["ingest"], "enrichment happens on the ingest path"),
     ("ureq", &["cli"], "only the command line calls a running server"),
 ];
