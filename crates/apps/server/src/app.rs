@@ -2,11 +2,13 @@
 
 use crate::client_ip::Network;
 use crate::clock::Clock;
+use crate::moments::Moments;
 use crate::pressure::Pressure;
 use crate::settings::Settings;
 use ingest::{Directory, Door};
 use metastore::Metastore;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use table::outside::Outside;
@@ -48,6 +50,10 @@ pub struct Parts {
     pub engine: Arc<query::Engine>,
     /// The tables as other programs may use them.
     pub outside: Outside,
+    /// The data folder.
+    pub data: PathBuf,
+    /// What is held for backups that are being fetched.
+    pub moments: Arc<Moments>,
     /// Numbers.
     pub metrics: telemetry::Handle,
     /// How much is asked of the server now.

@@ -21,6 +21,7 @@ pub mod health;
 pub mod iceberg;
 pub mod inspect;
 pub mod layer;
+mod moments;
 pub mod place;
 pub mod pressure;
 pub mod problem;

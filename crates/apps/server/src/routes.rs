@@ -2,10 +2,10 @@
 
 use crate::app::App;
 use crate::iceberg::{config, namespace, table, token, view};
-use crate::{ai, capture, capture_v1, health, layer, question, remote_config};
+use crate::{ai, capture, capture_v1, health, layer, moments, question, remote_config};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 
 /// All routes, with and without trailing slash and path prefix.
 pub fn router(app: &App) -> Router {
@@ -63,6 +63,9 @@ fn private() -> Router<App> {
     Router::new()
         .route("/api/projects/{project}/query", post(question::ask))
         .route("/api/environments/{project}/query", post(question::ask))
+        .route("/api/backups", post(moments::take))
+        .route("/api/backups/{id}", delete(moments::end))
+        .route("/api/backups/{id}/files/{*path}", get(moments::file))
         .method_not_allowed_fallback(question::wrong_method)
         .route("/api/{*rest}", any(question::nothing_here))
         .layer(layer::catch_panics())

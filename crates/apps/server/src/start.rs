@@ -5,6 +5,7 @@ use crate::care::Care;
 use crate::client_ip::Network;
 use crate::clock::Clock;
 use crate::connection::{self, Bounds};
+use crate::moments::Moments;
 use crate::pressure::{self, Pressure};
 use crate::running::{Parts, Running};
 use crate::settings::{Settings, TokenMode};
@@ -80,6 +81,8 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
         metastore,
         engine,
         outside: warehouse.outside(),
+        data: data.clone(),
+        moments: Moments::watched(),
         metrics,
         pressure: pressure.clone(),
         readiness: readiness.clone(),

@@ -3,9 +3,11 @@
 //! Iceberg's metadata, manifest lists and manifests name every file by its absolute location. A copy elsewhere gets them
 //! anew with the locations of its place; data files stay as they are.
 
+mod blocks;
 mod inventory;
 mod rewrite;
 
+pub use blocks::{Changed, names_files};
 pub use inventory::{Inventory, Member, NamespaceAt, Role, TableAt, inventory};
 pub use rewrite::{Move, named};
 

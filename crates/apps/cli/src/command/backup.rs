@@ -1,11 +1,14 @@
 //! `tenrec backup`: a copy of everything that a server can be started from again.
 
+mod remote;
+
 use super::{paper, wait_for};
 use crate::settings;
 use crate::words::{Backup, Backups, Shared};
-use ::backup::{About, Progress, Saved, Store, Target};
+use ::backup::{About, Point, Progress, Saved, Store, Target};
 use anyhow::Context;
 use jiff::Timestamp;
+use remote::Remote;
 use std::io::{IsTerminal, Write};
 
 /// Runs the command.
@@ -14,7 +17,13 @@ pub fn run(shared: &Shared, wanted: Backup) -> anyhow::Result<()> {
         Some(Backups::List { target }) => list(&target),
         Some(Backups::Verify { target }) => verify(&target),
         Some(Backups::Prune { target, keep }) => prune(&target, keep),
-        None => save(shared, &wanted.target.context("say where backups are kept")?),
+        None => {
+            let target = wanted.target.context("say where backups are kept")?;
+            match wanted.url {
+                Some(url) => fetch(&url, wanted.key, &target),
+                None => save(shared, &target),
+            }
+        }
     }
 }
 
@@ -76,9 +85,7 @@ fn save(shared: &Shared, target: &str) -> anyhow::Result<()> {
         };
         let held = ::backup::take(&shared.data, &about).await?;
         let point = held.point.clone();
-        for outside in &point.outside {
-            eprintln!("not in the backup, because it is outside of the data folder: {outside}");
-        }
+        note_outside(&point);
         let saved = ::backup::save(&held, point, &target, &mut line("copied")).await?;
         tell(&saved);
         if database.is_some() {
@@ -88,6 +95,26 @@ fn save(shared: &Shared, target: &str) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// A backup of a server that is asked for its files.
+fn fetch(url: &str, key: Option<String>, target: &str) -> anyhow::Result<()> {
+    let key =
+        key.context("a running server asks for a personal API key: give --key or TENREC_PERSONAL_KEY")?;
+    let target = open(target)?;
+    let remote = Remote::take(url, &key)?;
+    let point = remote.point.clone();
+    wait_for(async {
+        note_outside(&point);
+        tell(&::backup::save(&remote, point, &target, &mut line("copied")).await?);
+        Ok(())
+    })
+}
+
+fn note_outside(point: &Point) {
+    for outside in &point.outside {
+        eprintln!("not in the backup, because it is outside of the data folder: {outside}");
+    }
 }
 
 fn tell(saved: &Saved) {
