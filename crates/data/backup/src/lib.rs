@@ -48,6 +48,3 @@ pub struct Progress {
 
 /// Hears of [`Progress`].
 pub type Listener<'a> = &'a mut (dyn FnMut(Progress) + Send);
-
-#[cfg(test)]
-mod tests;

@@ -7,7 +7,7 @@ mod objects;
 
 use crate::{Entry, Error, Kind, Manifest, Piece, Result, Sink};
 use folder::Folder;
-pub(crate) use objects::Objects;
+use objects::Objects;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -39,12 +39,6 @@ impl Objects {
         Ok(Self { store: Arc::new(store), prefix: Path::from(prefix), shown: address.to_owned() })
     }
 
-    /// Backups below a prefix of this store.
-    #[cfg(test)]
-    pub(crate) fn over(store: Arc<dyn ObjectStore>, prefix: &str) -> Self {
-        Self { store, prefix: Path::from(prefix), shown: "a store".to_owned() }
-    }
-
     fn path(&self, name: &str) -> Path {
         name.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
     }
