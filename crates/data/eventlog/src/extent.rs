@@ -151,7 +151,7 @@ mod tests {
         assert!(measure(&scratch.path().join("none")).is_err());
         // A batch in the middle that lost a bit is no end.
         let file = Handle::options().write(true).open(&target).expect("opens");
-        file.write_all_at(&[0xff], BLOCK + 4).expect("writes");
+        file.write_all_at(&[0xff; 4], BLOCK + 4).expect("writes");
         assert_eq!(measure(&target).expect_err("damaged").kind(), crate::Kind::Corrupt);
     }
 }
