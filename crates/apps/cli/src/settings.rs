@@ -32,7 +32,8 @@ const NOT_YET: [&str; 5] = [
 /// A secret in its middle only.
 const URL: &str = "metastore.url";
 
-const SECRETS: [&str; 2] = ["server.signing_secret", "bootstrap.personal_key"];
+const SECRETS: [&str; 4] =
+    ["server.signing_secret", "bootstrap.personal_key", "s3.secret_access_key", "s3.session_token"];
 
 /// Settings in force, and where each came from.
 pub struct Resolved {

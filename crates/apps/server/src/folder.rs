@@ -17,11 +17,6 @@ pub fn seen(data: &Path) -> PathBuf {
     data.join("seen")
 }
 
-/// Session replay blocks, beside the tables that point to them.
-pub fn blocks(data: &Path) -> PathBuf {
-    data.join("warehouse").join("session_replay")
-}
-
 /// The catalog of the tables.
 fn catalog(data: &Path) -> PathBuf {
     data.join("catalog.db")

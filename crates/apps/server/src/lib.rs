@@ -32,6 +32,7 @@ pub mod running;
 pub mod settings;
 pub mod signature;
 pub mod start;
+pub mod tables;
 
 pub use bootstrap::FirstStart;
 pub use folder::{has_data, metastore_path};

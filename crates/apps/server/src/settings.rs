@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use table::objects::S3;
 
 /// All settings, section by section.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -19,6 +20,10 @@ pub struct Settings {
     pub care: Care,
     /// Projects, keys, persons.
     pub metastore: Metastore,
+    /// Where tables lie.
+    pub table: Table,
+    /// Their store, when it speaks S3.
+    pub s3: S3,
     /// SQL.
     pub query: Query,
     /// Time.
@@ -159,6 +164,25 @@ impl std::fmt::Debug for Metastore {
     }
 }
 
+/// `[table]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// `s3://bucket/folder`, or empty for the data folder.
+    pub location: String,
+}
+
+impl Table {
+    fn problem(&self) -> Option<String> {
+        let location = &self.location;
+        let is_object = location
+            .strip_prefix("s3://")
+            .is_some_and(|rest| rest.split('/').all(|part| !part.is_empty() && !matches!(part, "." | "..")));
+        (!location.is_empty() && !is_object)
+            .then(|| format!("table.location: `{location}` is not of the form s3://bucket/folder"))
+    }
+}
+
 /// `[query]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -282,6 +306,8 @@ impl Settings {
         if let Some(error) = self.metastore.problem() {
             found.push(format!("metastore.url: {error}"));
         }
+        found.extend(self.table.problem());
+        found.extend(self.s3.problems());
         if let Err(error) = self.of_log().check() {
             found.push(error.to_string());
         }

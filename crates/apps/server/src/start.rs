@@ -8,7 +8,7 @@ use crate::connection::{self, Bounds};
 use crate::pressure::{self, Pressure};
 use crate::running::{Parts, Running};
 use crate::settings::{Settings, TokenMode};
-use crate::{bootstrap, descriptors, folder, routes};
+use crate::{bootstrap, descriptors, folder, routes, tables};
 use eventlog::{EventLog, Offset, Segments};
 use ingest::commit::Stores;
 use ingest::geo::Database;
@@ -45,7 +45,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     }
     let log = Segments::open_at(&folder::log(&data), settings.of_log(), floor)?;
     let log: Arc<dyn EventLog> = Arc::new(log);
-    let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
+    let warehouse = Arc::new(tables::open(&settings, &data).await?);
     let care = Care::start(warehouse.clone(), settings.care.clone());
     let mode = match settings.capture.token_mode {
         TokenMode::Enforce => ingest::TokenMode::Enforce,
@@ -57,7 +57,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
         "" => None,
         path => Some(Database::open(Path::new(path))?),
     };
-    let pump = Pump::open(stores, directory.clone(), geo, pump_settings(&settings, &data)).await?;
+    let pump = Pump::open(stores, directory.clone(), geo, pump_settings(&settings, &data)?).await?;
     let engine = Arc::new(query::Engine::new(warehouse.clone(), query_limits(&settings, &data))?);
     let listener = connection::listen(settings.server.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", settings.server.listen))?;
@@ -123,10 +123,10 @@ pub async fn tables_at_rest(settings: &Settings, data: &Path) -> Result<Resting,
     let metastore = open_metastore(settings, &data).await?;
     let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
     let log: Arc<dyn EventLog> = Arc::new(Segments::open_at(&folder::log(&data), settings.of_log(), floor)?);
-    let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
+    let warehouse = Arc::new(tables::open(settings, &data).await?);
     let directory = Arc::new(Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await?);
     let stores = Stores { log: log.clone(), metastore, warehouse: warehouse.clone() };
-    let pump = Pump::open(stores, directory, None, pump_settings(settings, &data)).await?;
+    let pump = Pump::open(stores, directory, None, pump_settings(settings, &data)?).await?;
     // A stop that was asked for before the start: the pump folds what is there, commits and returns.
     let (_stop, stopping) = watch::channel(true);
     pump.run(stopping).await?;
@@ -140,9 +140,9 @@ async fn open_metastore(settings: &Settings, data: &Path) -> Result<Arc<dyn Meta
     Ok(metastore)
 }
 
-fn pump_settings(settings: &Settings, data: &Path) -> pump::Settings {
+fn pump_settings(settings: &Settings, data: &Path) -> Result<pump::Settings, Failure> {
     let ingest = &settings.ingest;
-    pump::Settings {
+    Ok(pump::Settings {
         every: Duration::from_secs(ingest.commit_seconds),
         bytes: ingest.commit_bytes,
         window: Window {
@@ -150,8 +150,8 @@ fn pump_settings(settings: &Settings, data: &Path) -> pump::Settings {
             events: ingest.dedup_events,
         },
         seen: folder::seen(data),
-        blocks: folder::blocks(data),
-    }
+        blocks: tables::blocks(settings, data)?,
+    })
 }
 
 fn query_limits(settings: &Settings, data: &Path) -> query::Limits {

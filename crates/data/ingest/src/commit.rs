@@ -10,6 +10,7 @@ use eventlog::{EventLog, Offset};
 use metastore::{Checkpoint, Metastore};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use table::objects::Objects;
 use table::{Begun, Warehouse};
 
 /// Where it goes.
@@ -55,7 +56,7 @@ impl Pending {
 
     async fn attempt(&mut self, rows: Begun, stores: &Stores) -> Result<u64, Error> {
         let shelved;
-        (self.blocks, shelved) = shelve(std::mem::take(&mut self.blocks)).await;
+        (self.blocks, shelved) = shelve(std::mem::take(&mut self.blocks), stores.warehouse.objects()).await;
         shelved?;
         telemetry::fail_point!("ingest.after_blocks");
         let offset = rows.offset();
@@ -74,10 +75,10 @@ impl Pending {
 }
 
 /// Writes block files where blocking is allowed; gives back those that are left, and why.
-async fn shelve(mut blocks: Vec<Unwritten>) -> (Vec<Unwritten>, Result<(), Error>) {
+async fn shelve(mut blocks: Vec<Unwritten>, objects: Objects) -> (Vec<Unwritten>, Result<(), Error>) {
     let write = move || {
         while let Some(file) = blocks.last() {
-            if let Err(error) = file.write() {
+            if let Err(error) = file.write(&objects) {
                 return (blocks, Err(error));
             }
             blocks.pop();

@@ -34,8 +34,8 @@ pub struct Settings {
     pub window: Window,
     /// Folder of the repeat memory.
     pub seen: PathBuf,
-    /// Folder of replay blocks; absolute.
-    pub blocks: PathBuf,
+    /// Where replay blocks go: `file:///folder` or `s3://bucket/folder`.
+    pub blocks: String,
 }
 
 /// The pump and everything it owns.

@@ -40,7 +40,7 @@ impl World {
         let floor = Offset(metastore.checkpoint().await.expect("checkpoint").unwrap_or(0));
         let log = Segments::open_at(&dir.join("log"), eventlog::Settings::default(), floor).expect("log");
         let log: Arc<dyn EventLog> = Arc::new(log);
-        let warehouse = Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("warehouse");
+        let warehouse = Warehouse::open(table::Settings::at(dir.to_owned())).await.expect("warehouse");
         let directory = Directory::open(metastore.clone(), TokenMode::Enforce).await.expect("directory");
         let directory = Arc::new(directory);
         let bounds = Bounds { decompressed: 16 << 20, events: Limits::default() };
@@ -49,7 +49,7 @@ impl World {
             bytes: 64 << 20,
             window: Window::default(),
             seen: dir.join("seen"),
-            blocks: dir.join("blocks"),
+            blocks: format!("file://{}/blocks", dir.display()),
         };
         let stores = Stores { log: log.clone(), metastore, warehouse: Arc::new(warehouse) };
         Self { door: Door::new(log, directory.clone(), bounds), stores, directory, settings }

@@ -16,6 +16,7 @@ mod plan;
 mod provider;
 mod prune;
 mod session;
+mod shelf;
 mod sql;
 mod suggest;
 mod view;

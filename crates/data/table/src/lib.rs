@@ -12,6 +12,7 @@ pub mod catalog;
 mod commit;
 mod disk;
 mod error;
+pub mod objects;
 pub mod outside;
 pub mod plan;
 pub mod row;

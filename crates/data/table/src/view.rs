@@ -1,6 +1,6 @@
 //! What a reader sees: committed files plus fresh rows, of all tables at one moment.
 
-use crate::catalog::Embedded;
+use crate::catalog::TableCatalog;
 use crate::error::{Context, kind_of};
 use crate::schema::{NAMESPACE, TableDef};
 use crate::{Kind, Result};
@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::table::Table;
-use iceberg::{Catalog, NamespaceIdent, TableIdent};
+use iceberg::{NamespaceIdent, TableIdent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,11 +29,11 @@ pub struct TableView {
 #[derive(Clone, Debug)]
 pub struct View {
     own: Arc<BTreeMap<&'static str, TableView>>,
-    catalog: Arc<Embedded>,
+    catalog: Arc<dyn TableCatalog>,
 }
 
 impl View {
-    pub(crate) fn new(own: BTreeMap<&'static str, TableView>, catalog: Arc<Embedded>) -> Self {
+    pub(crate) fn new(own: BTreeMap<&'static str, TableView>, catalog: Arc<dyn TableCatalog>) -> Self {
         Self { own: Arc::new(own), catalog }
     }
 

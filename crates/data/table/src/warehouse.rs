@@ -5,9 +5,10 @@ mod offset;
 
 pub(crate) use offset::committed_offset;
 
-use crate::catalog::Embedded;
+use crate::catalog::{SqlCatalog, TableCatalog};
 use crate::commit::GRACE_MS;
 use crate::error::{Context, kind_of};
+use crate::objects::{Objects, S3};
 use crate::row::{Origin, Rows};
 use crate::schema::{Bound, NAMESPACE, TABLES};
 use crate::tail::{EventKey, Frozen, Tail};
@@ -18,21 +19,50 @@ use arrow::record_batch::RecordBatch;
 use event::ProjectId;
 use foldhash::quality::RandomState;
 use iceberg::table::Table;
-use iceberg::{Catalog, NamespaceIdent, TableIdent};
+use iceberg::{NamespaceIdent, TableIdent};
 use identity::EventRow;
 use parking_lot::Mutex;
-use serde::Deserialize;
 use std::hash::BuildHasher;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Where the tables are.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Settings {
-    /// Folder of `catalog.db` and `warehouse/`. Table metadata holds absolute paths: the folder cannot move.
+    /// Folder of `catalog.db` and, unless `location` says otherwise, of `warehouse/`. Table metadata holds absolute
+    /// paths: the folder cannot move.
     pub dir: PathBuf,
+    /// `s3://bucket/folder` below which tables lie, or empty for the folder.
+    pub location: String,
+    /// How that store is spoken to.
+    pub s3: S3,
+}
+
+impl Settings {
+    /// Everything in one folder of this machine.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), location: String::new(), s3: S3::default() }
+    }
+
+    /// The files, and where tables lie, with the folder made if it is not there.
+    ///
+    /// # Errors
+    /// `Unavailable` when the folder cannot be made, `Invalid` when its name cannot be written in a table.
+    pub fn place(&self) -> Result<(PathBuf, String, Objects)> {
+        let unavailable = || format!("open the folder {}", self.dir.display());
+        std::fs::create_dir_all(&self.dir).context(Kind::Unavailable, unavailable)?;
+        let dir = self.dir.canonicalize().context(Kind::Unavailable, unavailable)?;
+        let root = match self.location.trim_end_matches('/') {
+            "" => {
+                let text = || Error::new(Kind::Invalid, format!("{} is not UTF-8", dir.display()));
+                format!("file://{}", dir.join("warehouse").to_str().ok_or_else(text)?)
+            }
+            elsewhere => elsewhere.to_owned(),
+        };
+        let objects = Objects::new(self.s3.clone(), &dir);
+        Ok((dir, root, objects))
+    }
 }
 
 /// One table in memory.
@@ -65,7 +95,7 @@ impl Drop for Held<'_> {
 
 /// The tables of one data folder. One per process and folder: it is the only writer.
 pub struct Warehouse {
-    pub(crate) catalog: Arc<Embedded>,
+    pub(crate) catalog: Arc<dyn TableCatalog>,
     pub(crate) committing: Arc<tokio::sync::Mutex<()>>,
     /// Asks rewriting work to break off.
     pub(crate) stopped: Arc<AtomicBool>,
@@ -118,21 +148,26 @@ impl Warehouse {
     /// `Invalid` when a newer program wrote a table, `Corrupt` naming a damaged metadata file, `Unavailable`
     /// when the disk does not answer.
     pub async fn open(settings: Settings) -> Result<Self> {
-        let dir = settings.dir;
-        let unavailable = || format!("open the folder {}", dir.display());
-        std::fs::create_dir_all(&dir).context(Kind::Unavailable, unavailable)?;
-        let dir = dir.canonicalize().context(Kind::Unavailable, unavailable)?;
-        let catalog = Embedded::open(&dir)
+        let (dir, root, objects) = settings.place()?;
+        let catalog = SqlCatalog::embedded(&dir, root, objects)
             .map_err(|error| Error::new(kind_of(&error), error.message().to_owned()).from_source(error))?;
+        Self::open_in(Arc::new(catalog)).await
+    }
+
+    /// Opens the tables of a catalog, creating namespace and tables that are missing and adding new columns.
+    ///
+    /// # Errors
+    /// As [`Warehouse::open`].
+    pub async fn open_in(catalog: Arc<dyn TableCatalog>) -> Result<Self> {
         let mut slots = Vec::with_capacity(TABLES.len());
         for def in TABLES {
-            let (table, bound) = create::open_table(&catalog, def).await?;
+            let (table, bound) = create::open_table(catalog.as_ref(), def).await?;
             let committed = committed_offset(table.metadata());
             let tail = Tail::new(bound.clone());
             slots.push(Slot { bound, table, committed, frozen: None, tail });
         }
         Ok(Self {
-            catalog: Arc::new(catalog),
+            catalog,
             committing: Arc::default(),
             stopped: Arc::default(),
             grace_ms: GRACE_MS,
@@ -142,8 +177,13 @@ impl Warehouse {
     }
 
     /// The catalog, for maintenance and for serving it to other engines.
-    pub fn catalog(&self) -> Arc<Embedded> {
+    pub fn catalog(&self) -> Arc<dyn TableCatalog> {
         self.catalog.clone()
+    }
+
+    /// The files of the tables.
+    pub fn objects(&self) -> Objects {
+        self.catalog.objects().clone()
     }
 
     /// Adds the rows of the log record at `offset`; visible to the next [`Warehouse::view`].
@@ -362,7 +402,7 @@ impl Warehouse {
             (0..state.slots.len()).filter(|&position| all || state.slots[position].tail.tried()).collect()
         };
         for position in unclear {
-            let table = load(&self.catalog, TABLES[position].name).await?;
+            let table = load(self.catalog.as_ref(), TABLES[position].name).await?;
             let committed = committed_offset(table.metadata());
             let mut state = self.state.lock();
             let slot = &mut state.slots[position];
@@ -376,7 +416,7 @@ impl Warehouse {
 }
 
 /// A table as the catalog has it now.
-pub(crate) async fn load(catalog: &Embedded, name: &str) -> Result<Table> {
+pub(crate) async fn load(catalog: &dyn TableCatalog, name: &str) -> Result<Table> {
     let ident = TableIdent::new(NamespaceIdent::new(NAMESPACE.to_owned()), name.to_owned());
     catalog.load_table(&ident).await.map_err(|error| {
         Error::new(kind_of(&error), format!("load {ident}: {}", error.message())).from_source(error)

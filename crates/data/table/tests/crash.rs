@@ -46,7 +46,7 @@ fn row(number: u64) -> EventRow {
 }
 
 async fn open(folder: &Path) -> Arc<Warehouse> {
-    Arc::new(Warehouse::open(Settings { dir: folder.to_owned() }).await.unwrap())
+    Arc::new(Warehouse::open(Settings::at(folder.to_owned())).await.unwrap())
 }
 
 async fn commit(warehouse: &Arc<Warehouse>, offset: u64) {

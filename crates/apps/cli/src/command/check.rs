@@ -55,8 +55,8 @@ fn check_folder(shared: &Shared) -> Vec<Finding> {
     let log =
         wait_for(async { server::inspect::log(data, checkpoint).await.map_err(anyhow::Error::from_boxed) });
     let tables = wait_for(async {
-        let url = settings::resolve(shared.config.as_deref(), &[])?.settings.metastore.url;
-        server::inspect::tables(data, &url).await.map_err(anyhow::Error::from_boxed)
+        let settings = settings::resolve(shared.config.as_deref(), &[])?.settings;
+        server::inspect::tables(&settings, data).await.map_err(anyhow::Error::from_boxed)
     });
     vec![check_disk(shared), finding("metastore", store), finding("log", log), finding("tables", tables)]
 }

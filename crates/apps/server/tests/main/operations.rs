@@ -39,7 +39,7 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
     let directory =
         ingest::Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await.expect("keys");
     let directory = Arc::new(directory);
-    let warehouse = table::Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("tables");
+    let warehouse = table::Warehouse::open(table::Settings::at(dir.to_owned())).await.expect("tables");
     let warehouse = Arc::new(warehouse);
     let bounds =
         ingest::accept::Bounds { decompressed: 1 << 20, events: event::event_size::Limits::default() };

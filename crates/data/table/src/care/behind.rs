@@ -6,7 +6,7 @@
 
 use super::clock;
 use super::replace::{Part, prepare, stage};
-use crate::catalog::Embedded;
+use crate::catalog::TableCatalog;
 use crate::commit::OFFSET_PROPERTY;
 use iceberg::spec::{DataFile, MAIN_BRANCH, Operation, SnapshotReference, SnapshotRetention};
 use iceberg::table::Table;
@@ -26,7 +26,7 @@ pub(crate) fn is_behind(table: &Table) -> bool {
 /// # Errors
 /// As the library's own append: after any, ask the catalog whether it was committed.
 pub(crate) async fn append(
-    catalog: &Embedded,
+    catalog: &dyn TableCatalog,
     table: &Table,
     files: Vec<DataFile>,
     offset: u64,

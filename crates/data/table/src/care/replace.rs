@@ -9,6 +9,7 @@
 use super::live::{current_manifests, entries, has_live, refuse_deletes};
 use super::manifest::{Line, write, write_list};
 use super::{aside, clock};
+use crate::catalog::is_unclear;
 use crate::commit::OFFSET_PROPERTY;
 use crate::error::{Context, kind_of};
 use crate::warehouse::{Warehouse, committed_offset};
@@ -19,7 +20,7 @@ use iceberg::spec::{
     Snapshot, SnapshotReference, SnapshotRetention, SnapshotSummaryCollector, Summary,
 };
 use iceberg::table::Table;
-use iceberg::{Catalog, TableRequirement, TableUpdate};
+use iceberg::{TableRequirement, TableUpdate};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -176,6 +177,7 @@ impl Warehouse {
                     Err(error) => Outcome::Unclear(error),
                 }
             }
+            Ok(_) if is_unclear(&error) => Outcome::Unclear(failed(error)),
             Ok(now) => {
                 let _ = table.file_io().delete(&location).await;
                 if now.metadata().current_snapshot_id() == parent {

@@ -126,15 +126,15 @@ async fn a_lost_answer_and_a_failed_swap_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let warehouse = open(folder.path()).await;
     fill(&warehouse, 4, 2).await;
-    warehouse.catalog.faults.order(Fault::BeforeSwap);
+    warehouse.catalog.faults().order(Fault::BeforeSwap);
     let error = warehouse.compact("events", &SOON, &mut quiet).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert_eq!((data_files(folder.path()), events(&warehouse).await), (4, uuids(0..8)));
-    warehouse.catalog.faults.order(Fault::AfterSwap);
+    warehouse.catalog.faults().order(Fault::AfterSwap);
     assert_eq!(compact(&warehouse, &SOON).await.files_after, 1);
     assert_eq!((data_files(folder.path()), events(&warehouse).await), (5, uuids(0..8)));
     assert_eq!(said(&warehouse), (Operation::Replace, 1, 8, 4));
-    warehouse.catalog.faults.order(Fault::AfterSwap);
+    warehouse.catalog.faults().order(Fault::AfterSwap);
     assert!(warehouse.expire("events", &BARE).await.is_err());
     fill(&warehouse, 1, 2).await;
     assert_eq!(events(&*open(folder.path()).await).await, uuids(0..10));
@@ -303,8 +303,8 @@ async fn every_snapshot_counts_right_while_all_work_at_once() {
     for offset in 0..80 {
         warehouse.append(offset, &record(offset * 5, 5)).unwrap();
         match offset % 11 {
-            4 => warehouse.catalog.faults.order(Fault::BeforeSwap),
-            8 => warehouse.catalog.faults.order(Fault::AfterSwap),
+            4 => warehouse.catalog.faults().order(Fault::BeforeSwap),
+            8 => warehouse.catalog.faults().order(Fault::AfterSwap),
             _ => {}
         }
         let _ = warehouse.commit(offset + 1).await;

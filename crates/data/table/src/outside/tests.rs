@@ -246,9 +246,9 @@ async fn a_lost_answer_is_unclear_and_a_failed_write_is_not() {
     use crate::catalog::fault::Fault as Ordered;
     let (_folder, warehouse, outside, ident) = filled().await;
     let set = |value: &str| change(json!([]), json!([{"action": "set-properties", "updates": {"n": value}}]));
-    warehouse.catalog.faults.order(Ordered::BeforeSwap);
+    warehouse.catalog.faults().order(Ordered::BeforeSwap);
     assert_eq!(outside.commit(&ident, set("1")).await.unwrap_err().reason, Reason::Busy);
-    warehouse.catalog.faults.order(Ordered::AfterSwap);
+    warehouse.catalog.faults().order(Ordered::AfterSwap);
     assert_eq!(outside.commit(&ident, set("2")).await.unwrap_err().reason, Reason::Unclear);
     assert_eq!(outside.load(&ident).await.unwrap().metadata.properties()["n"], "2");
     warehouse.append(3, &record(6, 2)).unwrap();
