@@ -5,7 +5,7 @@ pub mod fault;
 
 use anyhow::{Context, anyhow, bail};
 use metastore::postgres::masked;
-use server::settings::Settings;
+use server::settings::{CatalogKind, Settings};
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml::{Table, Value};
@@ -29,11 +29,18 @@ const NOT_YET: [&str; 5] = [
     "POSTHOG_SESSION_RECORDING_ENDPOINT",
 ];
 
-/// A secret in its middle only.
+/// Secrets in their middle only.
 const URL: &str = "metastore.url";
+const CATALOG: &str = "catalog.uri";
 
-const SECRETS: [&str; 4] =
-    ["server.signing_secret", "bootstrap.personal_key", "s3.secret_access_key", "s3.session_token"];
+const SECRETS: [&str; 6] = [
+    "server.signing_secret",
+    "bootstrap.personal_key",
+    "catalog.token",
+    "catalog.credential",
+    "s3.secret_access_key",
+    "s3.session_token",
+];
 
 /// Settings in force, and where each came from.
 pub struct Resolved {
@@ -199,6 +206,9 @@ impl Resolved {
                 let value = look_up(&self.table, key).map(ToString::to_string).unwrap_or_default();
                 let shown = match key.as_str() {
                     URL => Value::String(masked(&self.settings.metastore.url)).to_string(),
+                    CATALOG if self.settings.catalog.kind == CatalogKind::Postgres => {
+                        Value::String(masked(&self.settings.catalog.uri)).to_string()
+                    }
                     secret if SECRETS.contains(&secret) && value != "\"\"" => "\"***\"".to_owned(),
                     _ => value,
                 };
@@ -281,9 +291,18 @@ mod tests {
             ("POSTHOG_SIGNING_SECRET", "canary"),
             ("TENREC__BOOTSTRAP__PERSONAL_KEY", "phx_canary"),
             ("TENREC__METASTORE__URL", "postgres://tenrec:canary@db/tenrec"),
+            ("TENREC__CATALOG__KIND", "postgres"),
+            ("TENREC__CATALOG__URI", "postgres://tenrec:canary@db/tenrec"),
+            ("TENREC__CATALOG__TOKEN", "canary"),
+            ("TENREC__CATALOG__CREDENTIAL", "id:canary"),
+            ("TENREC__S3__ACCESS_KEY_ID", "AKIA"),
+            ("TENREC__S3__SECRET_ACCESS_KEY", "canary"),
+            ("TENREC__S3__SESSION_TOKEN", "canary"),
         ]);
         let resolved = resolve_from(None, all, &[]).expect("settings");
-        assert!(!format!("{:?}", resolved.settings.metastore).contains("canary"));
+        let settings = &resolved.settings;
+        let shown = format!("{:?} {:?} {:?}", settings.metastore, settings.catalog, settings.s3);
+        assert!(!shown.contains("canary"));
         let url = resolved.lines().into_iter().find(|[key, ..]| key == URL).expect("listed");
         assert_eq!(url[1], "\"postgres://tenrec:***@db/tenrec\"");
         assert!(!format!("{:?}", resolved.lines()).contains("canary"));

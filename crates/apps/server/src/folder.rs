@@ -24,7 +24,7 @@ fn catalog(data: &Path) -> PathBuf {
 
 /// Whether a server has been here, whose metastore is at `url` or in the folder.
 pub fn has_data(data: &Path, url: &str) -> bool {
-    if url.is_empty() { metastore_path(data).exists() } else { catalog(data).exists() }
+    if url.is_empty() { metastore_path(data).exists() } else { catalog(data).exists() || log(data).exists() }
 }
 
 /// Refuses a folder that lost one of its files, unless the metastore is at `url` and not among them: opening it would make an empty one in its place and answer as if

@@ -1,7 +1,7 @@
 //! Looking at a data folder without serving it: for `tenrec check`.
 
 use crate::folder;
-use crate::settings::Settings;
+use crate::settings::{CatalogKind, Settings};
 use crate::start::Failure;
 use crate::tables;
 use eventlog::{EventLog, Offset, Segments};
@@ -42,7 +42,7 @@ pub async fn log(data: &Path, floor: u64) -> Result<String, Failure> {
 pub async fn tables(settings: &Settings, data: &Path) -> Result<String, Failure> {
     let data = data.canonicalize()?;
     folder::check_whole(&data, &settings.metastore.url)?;
-    if !data.join("catalog.db").exists() {
+    if settings.catalog.kind == CatalogKind::Embedded && !data.join("catalog.db").exists() {
         return Ok("not made yet".to_owned());
     }
     let view = tables::open(settings, &data).await?.view()?;

@@ -22,6 +22,7 @@ pub mod iceberg;
 pub mod inspect;
 pub mod layer;
 pub mod place;
+pub mod pointers;
 pub mod pressure;
 pub mod problem;
 pub mod pulse;

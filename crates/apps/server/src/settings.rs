@@ -1,5 +1,9 @@
 //! The settings of a server as plain data. Defaults live in `config/default.toml` and nowhere else.
 
+mod catalog;
+
+pub use catalog::{Catalog, CatalogKind};
+
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use table::objects::S3;
@@ -22,6 +26,8 @@ pub struct Settings {
     pub metastore: Metastore,
     /// Where tables lie.
     pub table: Table,
+    /// Who keeps the list of tables.
+    pub catalog: Catalog,
     /// Their store, when it speaks S3.
     pub s3: S3,
     /// SQL.
@@ -307,6 +313,7 @@ impl Settings {
             found.push(format!("metastore.url: {error}"));
         }
         found.extend(self.table.problem());
+        found.extend(self.catalog.problems(&self.metastore));
         found.extend(self.s3.problems());
         if let Err(error) = self.of_log().check() {
             found.push(error.to_string());

@@ -5,12 +5,15 @@
 //! which, or that it cannot say: see [`is_unclear`].
 
 #[cfg(test)]
-pub(crate) mod fault;
+pub mod fault;
 mod pointer;
+mod rest;
 mod sql;
 mod sqlite;
 
-pub use pointer::{Pointers, Swap};
+pub use iceberg::{Error as CatalogError, ErrorKind as CatalogErrorKind, Result as CatalogResult};
+pub use pointer::{Pointers, Swap, with_parents};
+pub use rest::{Rest, RestCatalog};
 pub use sql::SqlCatalog;
 
 use crate::disk::local;

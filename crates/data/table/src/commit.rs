@@ -4,7 +4,7 @@
 //! catalog's pointer, and under the lock replace the rows in memory by the new snapshot. Until the pointer
 //! moves nothing refers to the files; after it moved the snapshot itself says which log offset it covers.
 
-use crate::care::{behind, drop_snapshots, old_snapshots, unlink_unreachable};
+use crate::care::{append, drop_snapshots, old_snapshots, unlink_unreachable};
 use crate::catalog::is_unclear;
 use crate::error::{Context, kind_of};
 use crate::schema::{Bound, TABLES};
@@ -13,8 +13,6 @@ use crate::write::{Job, discard};
 use crate::{Error, Kind, Result};
 use iceberg::spec::DataFile;
 use iceberg::table::Table;
-use iceberg::transaction::{ApplyTransactionAction, Transaction};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::OwnedMutexGuard;
@@ -193,19 +191,7 @@ impl Warehouse {
         files: Vec<DataFile>,
         offset: u64,
     ) -> iceberg::Result<Table> {
-        if behind::is_behind(table) {
-            return behind::append(self.catalog.as_ref(), table, files, offset).await;
-        }
-        let offset = offset.to_string();
-        let summary = HashMap::from([(OFFSET_PROPERTY.to_owned(), offset.clone())]);
-        let transaction = Transaction::new(table);
-        // File names are unique, so looking for duplicates in every manifest is not needed.
-        let append = transaction.fast_append().with_check_duplicate(false);
-        let append = append.set_snapshot_properties(summary).add_data_files(files);
-        let transaction = append.apply(transaction)?;
-        let properties = transaction.update_table_properties().set(OFFSET_PROPERTY.to_owned(), offset);
-        let transaction = properties.apply(transaction)?;
-        let now = transaction.commit(self.catalog.as_ref()).await?;
+        let now = append::append(self.catalog.as_ref(), table, files, offset).await?;
         Ok(self.expire_many(now).await)
     }
 

@@ -6,9 +6,12 @@
 
 mod bucket;
 mod file;
+mod lent;
 mod s3;
 
+pub(crate) use lent::Lender;
 pub use s3::S3;
+pub(crate) use s3::chain;
 
 use crate::catalog::local_path;
 use crate::error::{Context, kind_of};
@@ -112,6 +115,24 @@ impl Objects {
     /// `Invalid` when the settings do not make a client.
     pub fn bucket(&self, name: &str) -> Result<Arc<dyn ObjectStore>> {
         Ok(self.0.bucket(name)?)
+    }
+
+    /// Uses credentials that a catalog lends for what lies below `prefix`, in place of our own.
+    ///
+    /// # Errors
+    /// `Invalid` when they do not make a client.
+    pub(crate) fn lend(
+        &self,
+        prefix: &str,
+        config: &HashMap<String, String>,
+        lender: Arc<dyn Lender>,
+    ) -> Result<()> {
+        if split(prefix).is_none() {
+            return Ok(());
+        }
+        let (bucket, key) = self.0.locate(prefix)?;
+        let wire = self.0.wire.handle().context(Kind::Unavailable, || "start threads for objects".to_owned())?;
+        bucket.lend(key, &self.0.s3.with(config), (config, lender), &wire)
     }
 
     /// Writes a whole object, or replaces it.

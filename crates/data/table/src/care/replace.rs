@@ -204,7 +204,10 @@ pub(super) async fn stage(
     if !prepared.left_out.iter().all(|path| present.contains(path.as_str())) {
         return Ok(None);
     }
-    refuse_deletes(table, &manifests)?;
+    // What is appended takes nothing back, whatever others have taken back.
+    if operation != Operation::Append {
+        refuse_deletes(table, &manifests)?;
+    }
     let kept = manifests.into_iter().filter(|manifest| !prepared.left_out.contains(&manifest.manifest_path));
     let manifests: Vec<ManifestFile> = kept.chain(prepared.written.iter().cloned()).collect();
     let summary = summary(table, operation, prepared, &manifests);
@@ -243,7 +246,7 @@ fn summary(table: &Table, operation: Operation, prepared: &Prepared, manifests: 
     for none in ["total-delete-files", "total-position-deletes", "total-equality-deletes"] {
         said.insert(none.to_owned(), "0".to_owned());
     }
-    said.insert(OFFSET_PROPERTY.to_owned(), committed_offset(metadata).to_string());
+    said.entry(OFFSET_PROPERTY.to_owned()).or_insert_with(|| committed_offset(metadata).to_string());
     Summary { operation, additional_properties: said }
 }
 
@@ -317,8 +320,37 @@ pub(super) async fn prepare(table: Table, operation: Operation, parts: Vec<Part>
     Ok(prepared)
 }
 
+/// Files that come in beside what is there, up to a log offset: manifests of their own, whatever the table holds.
+pub(super) async fn prepare_append(table: &Table, files: Vec<DataFile>, offset: u64) -> Result<Prepared> {
+    let metadata = table.metadata();
+    if metadata.format_version() != FormatVersion::V2 {
+        let text = format!("table {} has a format version this program cannot change", table.identifier());
+        return Err(Error::new(Kind::Invalid, text));
+    }
+    let (schema, spec) = (metadata.current_schema(), metadata.default_partition_spec());
+    let mut counted = SnapshotSummaryCollector::default();
+    for file in &files {
+        counted.add_file(file, schema.clone(), spec.clone());
+    }
+    let grown = files.iter().map(|file| file.file_size_in_bytes() as i64).sum();
+    let id = clock::fresh_snapshot_id();
+    let lines = files.into_iter().map(|file| Line::Added(Box::new(file))).collect();
+    let written = write(table, id, spec, lines).await?;
+    let mut summary = counted.build();
+    summary.insert(OFFSET_PROPERTY.to_owned(), offset.to_string());
+    Ok(Prepared {
+        id,
+        parts: Vec::new(),
+        lost: Vec::new(),
+        left_out: HashSet::new(),
+        written,
+        summary,
+        grown,
+    })
+}
+
 /// Removes manifests nothing refers to. Those that cannot be removed stay as orphans.
-async fn forget(table: &Table, prepared: &Prepared) {
+pub(super) async fn forget(table: &Table, prepared: &Prepared) {
     for manifest in &prepared.written {
         if let Err(error) = table.file_io().delete(&manifest.manifest_path).await {
             tracing::warn!(%error, path = manifest.manifest_path, "cannot remove a manifest nothing refers to");

@@ -62,7 +62,10 @@ pub(super) fn dotted(namespace: &NamespaceIdent) -> String {
 }
 
 /// Namespaces as rows have them, and all that they lie in.
-pub(super) fn with_parents(names: impl IntoIterator<Item = String>) -> Result<BTreeSet<NamespaceIdent>> {
+///
+/// # Errors
+/// `DataInvalid` for one without a name.
+pub fn with_parents(names: impl IntoIterator<Item = String>) -> Result<BTreeSet<NamespaceIdent>> {
     let mut all = BTreeSet::new();
     for name in names {
         let mut next = Some(NamespaceIdent::from_strs(name.split('.'))?);

@@ -1,5 +1,6 @@
 //! One bucket: its objects, each spoken to with the credentials that hold for it.
 
+use super::lent::{Lender, Lent};
 use super::s3::S3;
 use crate::Result;
 use async_trait::async_trait;
@@ -11,7 +12,8 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result as Answer,
 };
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -22,6 +24,8 @@ pub(crate) struct Bucket {
     own: Arc<AmazonS3>,
     /// Clients whose credentials a catalog lent for the keys below a prefix, the longest prefix first.
     lent: RwLock<Vec<(Key, Arc<AmazonS3>)>>,
+    /// Their credentials, by prefix.
+    borrowed: Mutex<HashMap<Key, Arc<Lent>>>,
 }
 
 impl std::fmt::Display for Bucket {
@@ -32,11 +36,39 @@ impl std::fmt::Display for Bucket {
 
 impl Bucket {
     pub(super) fn open(name: &str, s3: &S3, wire: &Handle) -> Result<Self> {
-        Ok(Self { name: name.to_owned(), own: Arc::new(s3.open(name, wire)?), lent: RwLock::default() })
+        Ok(Self { name: name.to_owned(), own: Arc::new(s3.open(name, wire)?), lent: RwLock::default(), borrowed: Mutex::default() })
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Speaks to the objects below `prefix` with what a catalog lends for them.
+    pub(super) fn lend(
+        &self,
+        prefix: Key,
+        s3: &S3,
+        (config, lender): (&HashMap<String, String>, Arc<dyn Lender>),
+        wire: &Handle,
+    ) -> Result<()> {
+        let mut borrowed = self.borrowed.lock();
+        if let Some(known) = borrowed.get(&prefix) {
+            known.renewed(config);
+            return Ok(());
+        }
+        let client = match Lent::of(config, lender).map(Arc::new) {
+            Some(lent) => {
+                borrowed.insert(prefix.clone(), lent.clone());
+                s3.open_lent(&self.name, lent, wire)?
+            }
+            // It only says how the store is spoken to.
+            None if self.lent.read().iter().any(|(known, _)| *known == prefix) => return Ok(()),
+            None => s3.open(&self.name, wire)?,
+        };
+        let mut lent = self.lent.write();
+        lent.push((prefix, Arc::new(client)));
+        lent.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.as_ref().len()));
+        Ok(())
     }
 
     fn of(&self, key: &Key) -> Arc<AmazonS3> {

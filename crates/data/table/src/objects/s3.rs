@@ -1,11 +1,14 @@
 //! How a store that speaks S3 is spoken to.
 
+use super::lent::Lent;
 use crate::error::Context;
 use crate::{Kind, Result};
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider};
 use object_store::client::SpawnedReqwestConnector;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -99,6 +102,29 @@ impl S3 {
         builder
     }
 
+    /// These settings, filled up with what a catalog says about a table's files.
+    pub(super) fn with(&self, config: &HashMap<String, String>) -> Self {
+        let said = |keys: &[&str]| keys.iter().find_map(|key| config.get(*key)).cloned().unwrap_or_default();
+        let mut filled = self.clone();
+        if filled.endpoint.is_empty() {
+            filled.endpoint = said(&["s3.endpoint"]);
+            if let Some(style) = config.get("s3.path-style-access") {
+                filled.path_style = style == "true";
+            }
+        }
+        if filled.region.is_empty() {
+            filled.region = said(&["s3.region", "client.region"]);
+        }
+        filled
+    }
+
+    /// A client of one bucket with credentials that a catalog lends.
+    pub(super) fn open_lent(&self, bucket: &str, lent: Arc<Lent>, wire: &Handle) -> Result<AmazonS3> {
+        let builder = AmazonS3Builder::new().with_credentials(lent);
+        let built = self.client(builder, wire).with_bucket_name(bucket).build();
+        built.context(Kind::Invalid, || format!("make a client of the bucket {bucket}"))
+    }
+
     /// A client of one bucket with the credentials of the settings, the environment or the machine.
     ///
     /// # Errors
@@ -116,4 +142,18 @@ impl S3 {
         let built = self.client(builder, wire).with_bucket_name(bucket).build();
         built.context(Kind::Invalid, || format!("make a client of the bucket {bucket}"))
     }
+}
+
+/// The keys of the settings, the environment or the machine, for signing other requests than those for objects.
+pub(crate) fn chain(s3: &S3) -> Option<AwsCredentialProvider> {
+    let builder = if s3.access_key_id.is_empty() {
+        AmazonS3Builder::from_env()
+    } else {
+        let keys = AmazonS3Builder::new()
+            .with_access_key_id(&s3.access_key_id)
+            .with_secret_access_key(&s3.secret_access_key);
+        if s3.session_token.is_empty() { keys } else { keys.with_token(&s3.session_token) }
+    };
+    let made = builder.with_bucket_name("keys").with_allow_http(s3.allow_http).build().ok()?;
+    Some(made.credentials().clone())
 }
