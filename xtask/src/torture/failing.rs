@@ -120,7 +120,8 @@ impl Shared {
         }
         match chance.below(20) {
             0..8 => {
-                let status = *chance.pick(&["503 Slow Down", "500 Internal Server Error", "503 Service Unavailable"]);
+                let status =
+                    *chance.pick(&["503 Slow Down", "500 Internal Server Error", "503 Service Unavailable"]);
                 self.refuse(client, status)?;
                 self.count("refused");
                 Ok(true)
@@ -157,7 +158,9 @@ impl Shared {
 
     fn refuse(&self, mut client: &TcpStream, status: &str) -> std::io::Result<()> {
         let body = match self.kind {
-            Kind::Store => "<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>".to_owned(),
+            Kind::Store => {
+                "<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>".to_owned()
+            }
             Kind::Catalog => {
                 let kind = if status.starts_with("409") { "CommitFailedException" } else { "ServiceFailure" };
                 let code = &status[..3];
@@ -165,7 +168,10 @@ impl Shared {
             }
         };
         let length = body.len();
-        write!(client, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nContent-Type: text/plain\r\n\r\n{body}")
+        write!(
+            client,
+            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nContent-Type: text/plain\r\n\r\n{body}"
+        )
     }
 
     /// Has the server do it; its answer, if it gave one.
@@ -223,7 +229,8 @@ fn read(from: &mut BufReader<&TcpStream>, bodiless: bool) -> std::io::Result<Opt
         loop {
             let mut line = String::new();
             from.read_line(&mut line)?;
-            let size = usize::from_str_radix(line.trim().split(';').next().unwrap_or_default(), 16).unwrap_or(0);
+            let size =
+                usize::from_str_radix(line.trim().split(';').next().unwrap_or_default(), 16).unwrap_or(0);
             let start = body.len();
             body.resize(start + size, 0);
             from.read_exact(&mut body[start..])?;

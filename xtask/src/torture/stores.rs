@@ -89,7 +89,10 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
     let sweep = orphans(&served, false)?;
     anyhow::ensure!(orphans(&served, true)? == 0, "there are orphans after a sweep");
     let read = lake(plan.root, &python, keeping.url())?;
-    anyhow::ensure!(read["rows"] == sent && read["uuids"] == sent, "pyiceberg reads {read}, {sent} were acked");
+    anyhow::ensure!(
+        read["rows"] == sent && read["uuids"] == sent,
+        "pyiceberg reads {read}, {sent} were acked"
+    );
     anyhow::ensure!(read["unreferenced"] == 0, "files that nothing refers to: {read}");
     let mut faults: BTreeMap<String, u64> = objects.counts();
     for (name, count) in catalog.counts() {
@@ -143,7 +146,8 @@ fn load(plan: &Plan, mut server: Server, setup: &Setup, wanted: u64) -> anyhow::
             })
             .collect();
         let body = json!({"api_key": PROJECT_KEY, "batch": events}).to_string();
-        let (status, text) = server.api().send(&Body { path: "/batch/", bytes: body.into_bytes(), gzip: false })?;
+        let (status, text) =
+            server.api().send(&Body { path: "/batch/", bytes: body.into_bytes(), gzip: false })?;
         anyhow::ensure!(status == 200, "events are answered {status}: {text}");
         sent += 20;
         std::thread::sleep(Duration::from_millis(50));

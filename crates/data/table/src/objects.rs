@@ -131,7 +131,8 @@ impl Objects {
             return Ok(());
         }
         let (bucket, key) = self.0.locate(prefix)?;
-        let wire = self.0.wire.handle().context(Kind::Unavailable, || "start threads for objects".to_owned())?;
+        let wire =
+            self.0.wire.handle().context(Kind::Unavailable, || "start threads for objects".to_owned())?;
         bucket.lend(key, &self.0.s3.with(config), (config, lender), &wire)
     }
 

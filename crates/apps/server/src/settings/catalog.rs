@@ -72,10 +72,14 @@ impl Catalog {
             },
             CatalogKind::Rest => {
                 if !self.uri.starts_with("https://") && !self.uri.starts_with("http://") {
-                    found.push("catalog.uri: a catalog of kind rest needs https://... (or http://...)".to_owned());
+                    found.push(
+                        "catalog.uri: a catalog of kind rest needs https://... (or http://...)".to_owned(),
+                    );
                 }
                 if self.uri.contains('@') {
-                    found.push("catalog.uri: secrets belong in catalog.token or catalog.credential".to_owned());
+                    found.push(
+                        "catalog.uri: secrets belong in catalog.token or catalog.credential".to_owned(),
+                    );
                 }
                 if self.namespace.split('.').any(str::is_empty) {
                     found.push("catalog.namespace: must be names joined by dots".to_owned());

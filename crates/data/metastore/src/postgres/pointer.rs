@@ -90,7 +90,8 @@ impl Postgres {
         self.finish("write a namespace", async {
             let mut desk = self.desk().await?;
             let tx = desk.begin().await?;
-            let gone = "DELETE FROM public.iceberg_namespace_properties WHERE catalog_name = $1 AND namespace = $2";
+            let gone =
+                "DELETE FROM public.iceberg_namespace_properties WHERE catalog_name = $1 AND namespace = $2";
             change(&tx, gone, &[&catalog, &namespace]).await?;
             let put = "INSERT INTO public.iceberg_namespace_properties VALUES ($1, $2, $3, $4)";
             let mut all = properties.unwrap_or_default();
@@ -110,7 +111,8 @@ impl Postgres {
     /// # Errors
     /// As every call.
     pub async fn pointed_tables(&self, catalog: &str, namespace: &str) -> Result<Vec<String>> {
-        let sql = "SELECT table_name FROM public.iceberg_tables WHERE catalog_name = $1 AND table_namespace = $2
+        let sql =
+            "SELECT table_name FROM public.iceberg_tables WHERE catalog_name = $1 AND table_namespace = $2
                    AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL) ORDER BY table_name COLLATE \"C\"";
         self.finish("list tables", async {
             let client = self.client().await?;

@@ -339,7 +339,11 @@ impl Lender for Renewal {
         let loaded = inner.look(&self.ident).await?;
         let mut all = loaded.config;
         all.extend(
-            loaded.storage_credentials.into_iter().filter(|one| one.prefix == self.prefix).flat_map(|one| one.config),
+            loaded
+                .storage_credentials
+                .into_iter()
+                .filter(|one| one.prefix == self.prefix)
+                .flat_map(|one| one.config),
         );
         Ok(all)
     }
@@ -424,7 +428,8 @@ impl Catalog for RestCatalog {
         properties: HashMap<String, String>,
     ) -> Result<()> {
         let old = self.get_namespace(namespace).await?;
-        let gone: Vec<&String> = old.properties().keys().filter(|key| !properties.contains_key(*key)).collect();
+        let gone: Vec<&String> =
+            old.properties().keys().filter(|key| !properties.contains_key(*key)).collect();
         let part = namespace_part(&self.0.there(namespace));
         let body = json!({"removals": gone, "updates": properties});
         let answer = self.0.order(Method::POST, &["namespaces", &part, "properties"], &body).await?;

@@ -36,7 +36,12 @@ impl std::fmt::Display for Bucket {
 
 impl Bucket {
     pub(super) fn open(name: &str, s3: &S3, wire: &Handle) -> Result<Self> {
-        Ok(Self { name: name.to_owned(), own: Arc::new(s3.open(name, wire)?), lent: RwLock::default(), borrowed: Mutex::default() })
+        Ok(Self {
+            name: name.to_owned(),
+            own: Arc::new(s3.open(name, wire)?),
+            lent: RwLock::default(),
+            borrowed: Mutex::default(),
+        })
     }
 
     pub(super) fn name(&self) -> &str {

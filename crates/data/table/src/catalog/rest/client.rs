@@ -83,7 +83,9 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("tenrec/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| wrong("a client for the catalog cannot be made".to_owned()).with_source(error))?;
+            .map_err(|error| {
+                wrong("a client for the catalog cannot be made".to_owned()).with_source(error)
+            })?;
         let retry = Duration::from_millis(settings.retry_ms);
         let key = Key::of(settings);
         let mut client = Self { http, wire: Wire::default(), base, prefix: Vec::new(), key, retry };
@@ -102,9 +104,8 @@ impl Client {
     fn address(&self, parts: &[&str], bare: bool) -> Result<Url> {
         let mut url = self.base.clone();
         {
-            let mut path = url
-                .path_segments_mut()
-                .map_err(|()| wrong("catalog.uri cannot be a base".to_owned()))?;
+            let mut path =
+                url.path_segments_mut().map_err(|()| wrong("catalog.uri cannot be a base".to_owned()))?;
             path.pop_if_empty();
             path.push("v1");
             if !bare {
@@ -156,7 +157,12 @@ impl Client {
         Ok(answer)
     }
 
-    async fn send_once(&self, method: &Method, url: &Url, body: Option<&[u8]>) -> std::result::Result<Answer, Silence> {
+    async fn send_once(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: Option<&[u8]>,
+    ) -> std::result::Result<Answer, Silence> {
         let mut request = reqwest::Request::new(method.clone(), url.clone());
         let headers = request.headers_mut();
         headers.insert("accept", reqwest::header::HeaderValue::from_static("application/json"));
@@ -181,7 +187,8 @@ pub(super) async fn exchange(
 ) -> std::result::Result<Answer, Silence> {
     let place = request.url().host_str().unwrap_or_default().to_owned();
     let silent = |error: Box<dyn std::error::Error + Send + Sync>| {
-        Error::new(ErrorKind::Unexpected, format!("the catalog at {place} does not answer")).with_source(Whole(error))
+        Error::new(ErrorKind::Unexpected, format!("the catalog at {place} does not answer"))
+            .with_source(Whole(error))
     };
     let handle = wire.handle().map_err(|error| Silence::Unsent(silent(error.into())))?;
     let http = http.clone();
