@@ -5,8 +5,10 @@ read_lake.py CATALOG KEY BUCKET
 
 import json
 import sys
+import urllib.parse
+import urllib.request
+import xml.etree.ElementTree as xml
 
-import boto3
 from pyiceberg.catalog.rest import RestCatalog
 
 url, key, bucket = sys.argv[1:]
@@ -22,15 +24,15 @@ for name in catalog.list_tables("lake"):
     if table.metadata.snapshots:
         referred.update(table.inspect.all_manifests()["path"].to_pylist())
         referred.update(table.inspect.all_files()["file_path"].to_pylist())
-s3 = boto3.client(
-    "s3",
-    endpoint_url=events.io.properties["s3.endpoint"],
-    region_name="us-east-1",
-    aws_access_key_id="testing",
-    aws_secret_access_key="testing",
-)
-pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="keeper/lake/")
-stored = {f"s3://{bucket}/{found['Key']}" for page in pages for found in page.get("Contents", [])}
+endpoint, stored, more = events.io.properties["s3.endpoint"], set(), {}
+while more is not None:
+    asked = urllib.parse.urlencode({"list-type": "2", "prefix": "keeper/lake/", **more})
+    with urllib.request.urlopen(f"{endpoint}/{bucket}?{asked}") as answer:
+        listed = xml.parse(answer).getroot()
+    texts = [(found.tag.split("}")[-1], found.text) for found in listed.iter()]
+    stored.update(f"s3://{bucket}/{text}" for tag, text in texts if tag == "Key")
+    next = [text for tag, text in texts if tag == "NextContinuationToken"]
+    more = {"continuation-token": next[0]} if next else None
 missing = sorted(referred - stored)
 assert not missing, missing
 print(json.dumps({"rows": len(rows), "uuids": len(set(rows)), "stored": len(stored), "unreferenced": len(stored - referred)}))

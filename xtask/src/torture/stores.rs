@@ -40,7 +40,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
     let python = install::python_only(plan.root)?;
     let folder = testkit::scratch("stores")?;
     let port = free_port()?;
-    let _store = store(&python, port)?;
+    let _store = store(&install::store(plan.root)?, port)?;
     let address = format!("http://127.0.0.1:{port}");
     let setup = |name: &str, settings: Vec<(&str, String)>| -> anyhow::Result<Setup> {
         let environment = settings.into_iter().map(|(key, value)| (format!("TENREC__{key}"), value));

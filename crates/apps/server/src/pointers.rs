@@ -99,9 +99,8 @@ impl Pointers for PostgresPointers {
     }
 
     async fn rename(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
-        let target = dotted(&to.namespace);
-        let renamed = self.0.rename_pointer(name(&dotted(&from.namespace), from), [&target, to.name()]);
-        renamed.await.map_err(named)
+        let (old, new) = (dotted(&from.namespace), dotted(&to.namespace));
+        self.0.rename_pointer(name(&old, from), [&new, to.name()]).await.map_err(named)
     }
 
     async fn swap(&self, ident: &TableIdent, old: &str, new: &str) -> Swap {
