@@ -107,6 +107,7 @@ fn resolve_from(
     let (settings, together) = faults(&table);
     if problems.is_empty() {
         problems = together;
+        problems.extend(settings.iter().flat_map(Settings::contradictions));
     }
     match settings {
         Some(settings) if problems.is_empty() => Ok(Resolved { settings, origins, notes, table }),
@@ -283,6 +284,26 @@ mod tests {
         {
             assert!(text.contains(expected), "{expected} is missing in: {text}");
         }
+    }
+
+    #[test]
+    fn values_that_need_each_other_are_judged_together() {
+        let keys = [
+            ("TENREC__S3__ENDPOINT", "http://127.0.0.1:9000"),
+            ("TENREC__S3__ACCESS_KEY_ID", "id"),
+            ("TENREC__CATALOG__KIND", "rest"),
+        ];
+        let text = resolve_from(None, env(&keys), &[]).err().expect("problems").to_string();
+        for expected in ["s3.allow_http", "s3.secret_access_key", "catalog.uri", "3 problem(s)"] {
+            assert!(text.contains(expected), "{expected} is missing in: {text}");
+        }
+        let rest = [
+            ("TENREC__S3__ALLOW_HTTP", "true"),
+            ("TENREC__S3__SECRET_ACCESS_KEY", "secret"),
+            ("TENREC__CATALOG__URI", "http://127.0.0.1:8181"),
+        ];
+        let all: Vec<(&str, &str)> = keys.into_iter().chain(rest).collect();
+        resolve_from(None, env(&all), &[]).expect("together they are good");
     }
 
     #[test]

@@ -251,6 +251,13 @@ impl Settings {
         }
     }
 
+    /// What is wrong with values beside each other, each naming its key. A value tried alone says nothing about it.
+    pub fn contradictions(&self) -> Vec<String> {
+        let mut found = self.catalog.problems(&self.metastore);
+        found.extend(self.s3.problems());
+        found
+    }
+
     /// Everything that is wrong with the values, all at once, each naming its key.
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -313,8 +320,6 @@ impl Settings {
             found.push(format!("metastore.url: {error}"));
         }
         found.extend(self.table.problem());
-        found.extend(self.catalog.problems(&self.metastore));
-        found.extend(self.s3.problems());
         if let Err(error) = self.of_log().check() {
             found.push(error.to_string());
         }
