@@ -11,6 +11,10 @@ use iceberg::table::Table;
 use iceberg::{NamespaceIdent, TableIdent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a query waits for the names of other tables.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One table as a reader sees it. The rows are those of the snapshot and those of the tail, each once.
 #[derive(Clone, Debug)]
@@ -62,17 +66,28 @@ impl View {
         Ok(TableView { table, tail: Arc::from([]), schema: Arc::new(schema), def: None })
     }
 
-    /// Names of all tables in the namespace, sorted.
+    /// Names of all tables in the namespace, sorted. While the catalog does not answer, those of ours: they are read
+    /// without it.
     ///
     /// # Errors
-    /// `Unavailable` when the catalog does not answer.
+    /// `Corrupt` when the catalog is damaged.
     pub async fn names(&self) -> Result<Vec<String>> {
         let namespace = NamespaceIdent::new(NAMESPACE.to_owned());
-        let idents = self
-            .catalog
-            .list_tables(&namespace)
-            .await
-            .map_err(|error| crate::Error::new(kind_of(&error), "list tables").from_source(error))?;
+        let listed = tokio::time::timeout(PATIENCE, self.catalog.list_tables(&namespace)).await;
+        let idents = match listed {
+            Ok(Ok(idents)) => idents,
+            Ok(Err(error)) if kind_of(&error) != Kind::Unavailable => {
+                return Err(crate::Error::new(kind_of(&error), "list tables").from_source(error));
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the catalog does not list its tables: only ours can be asked");
+                Vec::new()
+            }
+            Err(_) => {
+                tracing::warn!("the catalog does not list its tables in time: only ours can be asked");
+                Vec::new()
+            }
+        };
         let mut names: Vec<String> = idents.into_iter().map(|ident| ident.name).collect();
         names.extend(self.own.keys().map(|name| (*name).to_owned()));
         names.sort();
