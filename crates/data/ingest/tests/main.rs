@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use event::event_size::Limits;
 use event::{Rejection, Route};
-use eventlog::{EventLog, Offset, Segments};
+use eventlog::{EventLog, Offset, Partitions, Segments};
 use ingest::accept::Bounds;
 use ingest::commit::Stores;
 use ingest::seen::Window;
@@ -37,7 +37,7 @@ impl World {
         if metastore.projects().await.expect("projects").is_empty() {
             metastore.create_project(new, Timestamp::UNIX_EPOCH).await.expect("project");
         }
-        let floor = Offset(metastore.checkpoint().await.expect("checkpoint").unwrap_or(0));
+        let floor = Offset(metastore.checkpoint().await.expect("checkpoint").map(|reach| reach.total()).unwrap_or(0));
         let log = Segments::open_at(&dir.join("log"), eventlog::Settings::default(), floor).expect("log");
         let log: Arc<dyn EventLog> = Arc::new(log);
         let warehouse = Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("warehouse");
@@ -50,7 +50,9 @@ impl World {
             window: Window::default(),
             seen: dir.join("seen"),
             blocks: dir.join("blocks"),
+            skip_lost: false,
         };
+        let log = Partitions::from(log);
         let stores = Stores { log: log.clone(), metastore, warehouse: Arc::new(warehouse) };
         Self { door: Door::new(log, directory.clone(), bounds), stores, directory, settings }
     }
@@ -265,7 +267,7 @@ async fn a_lost_metastore_is_folded_again_from_the_log() {
 async fn a_record_that_is_none_stops_the_pump() {
     let dir = tempfile::tempdir().expect("dir");
     let world = World::open(dir.path()).await;
-    world.stores.log.append(b"\x09nonsense".as_slice().into()).await.expect("appended");
+    world.stores.log.of(1).append(b"\x09nonsense".as_slice().into()).await.expect("appended");
     let error = world.settle().await.expect_err("damaged");
     assert_eq!(error.kind, Kind::Corrupt);
 }
@@ -332,8 +334,9 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 async fn a_log_that_cannot_forget_is_no_reason_to_stop() {
     let dir = tempfile::tempdir().expect("dir");
     let mut world = World::open(dir.path()).await;
-    let log = Arc::new(Clinging { log: world.stores.log.clone(), tried: AtomicUsize::new(0) });
-    world.stores.log = log.clone();
+    let log = Arc::new(Clinging { log: world.stores.log.iter().next().expect("one").clone(), tried: AtomicUsize::new(0) });
+    let clinging: Arc<dyn EventLog> = log.clone();
+    world.stores.log = clinging.into();
     world.settings.every = Duration::from_millis(20);
     let pump = Pump::open(world.stores.clone(), world.directory.clone(), None, world.settings.clone()).await;
     let (stop, stopping) = watch::channel(false);
@@ -345,7 +348,7 @@ async fn a_log_that_cannot_forget_is_no_reason_to_stop() {
     stop.send(true).expect("running");
     running.await.expect("no panic").expect("the third release worked");
     assert_eq!(world.column("events", "uuid").await.len(), 3);
-    assert_eq!(world.stores.metastore.checkpoint().await.expect("read"), Some(3));
+    assert_eq!(world.stores.metastore.checkpoint().await.expect("read").map(|reach| reach.total()), Some(3));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -364,11 +367,11 @@ async fn a_repeat_memory_that_cannot_be_written_delays_the_commit() {
     let stalled = || metrics.render().contains("tenrec_pump_stalls_total{part=\"ingest\"}");
     until("a stall", async || stalled() || running.is_finished()).await;
     assert!(!running.is_finished(), "the pump goes on");
-    assert_eq!(world.stores.metastore.checkpoint().await.expect("read"), None);
+    assert_eq!(world.stores.metastore.checkpoint().await.expect("read").map(|reach| reach.total()), None);
     std::fs::remove_file(&seen).expect("removed");
     std::fs::create_dir(&seen).expect("made");
     world.event("a", "u", 1, json!({})).await;
-    until("a commit", async || world.stores.metastore.checkpoint().await.expect("read") == Some(2)).await;
+    until("a commit", async || world.stores.metastore.checkpoint().await.expect("read").map(|reach| reach.total()) == Some(2)).await;
     stop.send(true).expect("running");
     running.await.expect("no panic").expect("stopped well");
     assert_eq!(world.column("events", "uuid").await.len(), 1, "and repeats are still recognised");

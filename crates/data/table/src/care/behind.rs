@@ -7,11 +7,11 @@
 use super::clock;
 use super::replace::{Part, prepare, stage};
 use crate::catalog::Embedded;
-use crate::commit::OFFSET_PROPERTY;
+use crate::warehouse::said;
+use event::Reach;
 use iceberg::spec::{DataFile, MAIN_BRANCH, Operation, SnapshotReference, SnapshotRetention};
 use iceberg::table::Table;
 use iceberg::{Error, ErrorKind, Result, TableRequirement, TableUpdate};
-use std::collections::HashMap;
 
 /// The library lets a snapshot be a minute older than its table.
 const TOLERATED_MS: i64 = 30_000;
@@ -21,7 +21,7 @@ pub(crate) fn is_behind(table: &Table) -> bool {
     clock::now_ms() < table.metadata().last_updated_ms().saturating_sub(TOLERATED_MS)
 }
 
-/// Appends files as one snapshot that covers the log below `offset`.
+/// Appends files as one snapshot that covers the log as far as `reach`.
 ///
 /// # Errors
 /// As the library's own append: after any, ask the catalog whether it was committed.
@@ -29,7 +29,7 @@ pub(crate) async fn append(
     catalog: &Embedded,
     table: &Table,
     files: Vec<DataFile>,
-    offset: u64,
+    reach: &Reach,
 ) -> Result<Table> {
     let failed = |error: crate::Error| Error::new(ErrorKind::Unexpected, error.to_string());
     let part = Part { added: files, ..Part::default() };
@@ -47,9 +47,7 @@ pub(crate) async fn append(
         TableUpdate::AddSnapshot { snapshot },
         TableUpdate::SetSnapshotRef { ref_name: MAIN_BRANCH.to_owned(), reference },
         // What a table covers is the greater of this and the newest summary, which repeats what was covered before.
-        TableUpdate::SetProperties {
-            updates: HashMap::from([(OFFSET_PROPERTY.to_owned(), offset.to_string())]),
-        },
+        TableUpdate::SetProperties { updates: said(reach) },
     ];
     let requirements = [
         TableRequirement::UuidMatch { uuid: table.metadata().uuid() },

@@ -9,9 +9,8 @@
 use super::live::{current_manifests, entries, has_live, refuse_deletes};
 use super::manifest::{Line, write, write_list};
 use super::{aside, clock};
-use crate::commit::OFFSET_PROPERTY;
 use crate::error::{Context, kind_of};
-use crate::warehouse::{Warehouse, committed_offset};
+use crate::warehouse::{self, Warehouse, committed_reach};
 use crate::write::discard;
 use crate::{Error, Kind, Result};
 use iceberg::spec::{
@@ -241,7 +240,7 @@ fn summary(table: &Table, operation: Operation, prepared: &Prepared, manifests: 
     for none in ["total-delete-files", "total-position-deletes", "total-equality-deletes"] {
         said.insert(none.to_owned(), "0".to_owned());
     }
-    said.insert(OFFSET_PROPERTY.to_owned(), committed_offset(metadata).to_string());
+    said.extend(warehouse::said(&committed_reach(metadata)));
     Summary { operation, additional_properties: said }
 }
 
