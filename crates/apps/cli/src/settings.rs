@@ -32,7 +32,10 @@ const NOT_YET: [&str; 5] = [
 /// A secret in its middle only.
 const URL: &str = "metastore.url";
 
-const SECRETS: [&str; 2] = ["server.signing_secret", "bootstrap.personal_key"];
+const SECRETS: [&str; 3] = ["server.signing_secret", "bootstrap.personal_key", "kafka.password"];
+
+/// Some of its entries may hold secrets.
+const PROPERTIES: &str = "kafka.properties";
 
 /// Settings in force, and where each came from.
 pub struct Resolved {
@@ -197,6 +200,7 @@ impl Resolved {
             .map(|(key, origin)| {
                 let value = look_up(&self.table, key).map(ToString::to_string).unwrap_or_default();
                 let shown = match key.as_str() {
+                    PROPERTIES => Value::from(self.settings.kafka.masked()).to_string(),
                     URL => Value::String(masked(&self.settings.metastore.url)).to_string(),
                     secret if SECRETS.contains(&secret) && value != "\"\"" => "\"***\"".to_owned(),
                     _ => value,

@@ -1,5 +1,6 @@
 //! The settings of a server as plain data. Defaults live in `config/default.toml` and nowhere else.
 
+use crate::role::Role;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -11,8 +12,10 @@ pub struct Settings {
     pub server: Server,
     /// What the door accepts.
     pub capture: Capture,
-    /// The durable log.
+    /// The durable log in files.
     pub log: Log,
+    /// The durable log in a topic.
+    pub kafka: Kafka,
     /// The pump.
     pub ingest: Ingest,
     /// Looking after the tables.
@@ -33,6 +36,8 @@ pub struct Settings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
+    /// Which part of the work is done.
+    pub role: Role,
     /// Address to listen on.
     pub listen: SocketAddr,
     /// Public base URL, or empty.
@@ -101,6 +106,56 @@ pub struct Log {
     pub max_bytes: u64,
     /// Disk reserve.
     pub min_free_bytes: u64,
+}
+
+/// `[kafka]`.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    /// Brokers, or empty for a log in files.
+    pub brokers: String,
+    /// Topic.
+    pub topic: String,
+    /// Its partitions.
+    pub partitions: usize,
+    /// Copies when it is made; 0 for the brokers' own setting.
+    pub replication: usize,
+    /// Milliseconds until an append is given up.
+    pub ack_timeout_ms: u64,
+    /// Bytes of the largest record.
+    pub max_record_bytes: u64,
+    /// Properties of the client.
+    pub properties: Vec<String>,
+    /// SASL password, or empty.
+    pub password: String,
+    /// Go on without records that are gone.
+    pub skip_lost: bool,
+}
+
+impl Kafka {
+    /// Whether the log is a topic.
+    pub fn is_used(&self) -> bool {
+        !self.brokers.is_empty()
+    }
+
+    /// The properties, without what only the brokers may know.
+    pub fn masked(&self) -> Vec<String> {
+        let masked = |property: &String| match property.split_once('=') {
+            Some((name, _)) if ["password", "secret", "pem"].iter().any(|word| name.contains(word)) => {
+                format!("{name}=***")
+            }
+            Some(_) => property.clone(),
+            None => "***".to_owned(),
+        };
+        self.properties.iter().map(masked).collect()
+    }
+}
+
+impl std::fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = (&self.brokers, &self.topic, self.partitions, self.masked());
+        f.debug_tuple("Kafka").field(&shown).finish()
+    }
 }
 
 /// `[ingest]`.
@@ -221,6 +276,34 @@ impl Settings {
         }
     }
 
+    /// What a topic is opened with as the log.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn of_kafka(&self) -> eventlog::kafka::Settings {
+        let kafka = self.kafka.clone();
+        eventlog::kafka::Settings {
+            brokers: kafka.brokers,
+            topic: kafka.topic,
+            partitions: kafka.partitions,
+            replication: kafka.replication,
+            max_queue_bytes: (self.log.queue_bytes as u64).max(kafka.max_record_bytes),
+            max_record_bytes: kafka.max_record_bytes,
+            ack_timeout: std::time::Duration::from_millis(kafka.ack_timeout_ms),
+            properties: kafka.properties,
+            password: kafka.password,
+        }
+    }
+
+    /// What is wrong with the settings of the topic, when the log is one.
+    fn kafka_problem(&self) -> Option<String> {
+        if !self.kafka.is_used() {
+            return None;
+        }
+        #[cfg(feature = "kafka")]
+        return self.of_kafka().check().err().map(|error| error.to_string());
+        #[cfg(not(feature = "kafka"))]
+        return Some("kafka.brokers: this program was built without the feature `kafka`".to_owned());
+    }
+
     /// Everything that is wrong with the values, all at once, each naming its key.
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -282,6 +365,8 @@ impl Settings {
         if let Some(error) = self.metastore.problem() {
             found.push(format!("metastore.url: {error}"));
         }
+        found.extend(self.kafka_problem());
+        found.extend(self.server.role.problems(self.kafka.is_used(), !self.metastore.url.is_empty()));
         if let Err(error) = self.of_log().check() {
             found.push(error.to_string());
         }
