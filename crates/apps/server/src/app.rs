@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::pressure::Pressure;
 use crate::role::Absent;
 use crate::settings::Settings;
+use event::Rejection;
 use eventlog::Partitions;
 use ingest::{Directory, Door};
 use metastore::Metastore;
@@ -27,8 +28,8 @@ impl App {
     ///
     /// # Errors
     /// In a process that takes none.
-    pub fn door(&self) -> Result<&Door, Absent> {
-        self.door.as_ref().ok_or(Absent)
+    pub fn door(&self) -> Result<&Door, Rejection> {
+        self.door.as_ref().ok_or(Rejection::Retry)
     }
 
     /// SQL.

@@ -5,7 +5,6 @@ use crate::problem::Problem;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use event::Rejection;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
@@ -61,12 +60,6 @@ impl Role {
 /// A part that this process does not have. No route leads to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Absent;
-
-impl From<Absent> for Rejection {
-    fn from(_: Absent) -> Self {
-        Rejection::Retry
-    }
-}
 
 impl From<Absent> for Problem {
     fn from(_: Absent) -> Self {
