@@ -11,6 +11,7 @@ mod lock;
 mod metric;
 mod name;
 mod origin;
+mod outward;
 mod place;
 mod point;
 mod room;
@@ -31,6 +32,7 @@ const RULES: &[Rule] = &[
     ("heavy", heavy::complaints),
     ("lock", lock::complaints),
     ("room", room::complaints),
+    ("outward", outward::complaints),
     ("place", place::complaints),
     ("metric", metric::complaints),
     ("point", point::complaints),

@@ -35,7 +35,7 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ("clap", &["cli"], "flags are read by the binary"),
     ("tracing-subscriber", &["cli"], "log output is chosen by the binary"),
     ("anyhow", &["cli"], "libraries have an error type with kinds"),
-    ("reqwest", &["connectors"], "calls to other services leave from connectors"),
+    ("reqwest", &["outbound"], "calls to addresses that a user gave leave through outbound"),
     ("maxminddb", &["ingest"], "enrichment happens on the ingest path"),
     ("ureq", &["cli"], "only the command line calls a running server"),
 ];
