@@ -48,10 +48,14 @@ impl Role {
         };
         let mut found = Vec::new();
         if !has_kafka && self != Role::Query {
-            found.push(format!("server.role: `{name}` shares the log with other processes: set kafka.brokers"));
+            found.push(format!(
+                "server.role: `{name}` shares the log with other processes: set kafka.brokers"
+            ));
         }
         if !has_metastore {
-            found.push(format!("server.role: `{name}` shares the metastore with other processes: set metastore.url"));
+            found.push(format!(
+                "server.role: `{name}` shares the metastore with other processes: set metastore.url"
+            ));
         }
         found
     }
@@ -81,7 +85,8 @@ pub async fn no_capture() -> Response {
 
 /// A question at a process that has no tables.
 pub async fn no_answers() -> Response {
-    let detail = "This process answers no questions: its server.role is not `all` or `query`. Ask one whose is.";
+    let detail =
+        "This process answers no questions: its server.role is not `all` or `query`. Ask one whose is.";
     Problem { detail: detail.to_owned(), ..Problem::not_found() }.into_response()
 }
 

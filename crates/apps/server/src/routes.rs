@@ -23,10 +23,8 @@ pub fn router(app: &App) -> Router {
     }
     let routes = doors.merge(answers).merge(operations());
     let prefix = app.settings.server.path_prefix.clone();
-    let inner = routes
-        .layer(from_fn(layer::measure))
-        .layer(DefaultBodyLimit::disable())
-        .with_state(app.clone());
+    let inner =
+        routes.layer(from_fn(layer::measure)).layer(DefaultBodyLimit::disable()).with_state(app.clone());
     layer::rewrite_paths(inner, prefix)
 }
 

@@ -38,8 +38,7 @@ pub async fn open(settings: &Settings, data: &Path, floor: &Reach) -> Result<Ope
     if floor.total() > 0 && !path.exists() {
         tracing::warn!(path = %path.display(), "the log is gone: events not yet in the tables are lost");
     }
-    let log: Arc<dyn EventLog> =
-        Arc::new(Segments::open_at(&path, settings.of_log(), Offset(floor.of(0)))?);
+    let log: Arc<dyn EventLog> = Arc::new(Segments::open_at(&path, settings.of_log(), Offset(floor.of(0)))?);
     Ok(Opened { log: log.into(), folder: None })
 }
 

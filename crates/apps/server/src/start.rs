@@ -5,8 +5,8 @@ use crate::care::Care;
 use crate::client_ip::Network;
 use crate::clock::Clock;
 use crate::connection::{self, Bounds};
-use crate::pressure::{self, Pressure};
 use crate::follow::Follow;
+use crate::pressure::{self, Pressure};
 use crate::role::Role;
 use crate::running::{Parts, Running};
 use crate::settings::{Settings, TokenMode};
@@ -54,7 +54,8 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
     let directory = Arc::new(Directory::open(metastore.clone(), mode).await?);
     let pump = match (&log, &warehouse) {
         (Some(log), Some(warehouse)) => {
-            let stores = Stores { log: log.clone(), metastore: metastore.clone(), warehouse: warehouse.clone() };
+            let stores =
+                Stores { log: log.clone(), metastore: metastore.clone(), warehouse: warehouse.clone() };
             let geo = match settings.ingest.geoip_database.as_str() {
                 "" => None,
                 path => Some(Database::open(Path::new(path))?),

@@ -96,7 +96,10 @@ mod tests {
         assert!(reach.covers(2.into()) && !reach.covers(3.into()));
         reach.advance(2, 5);
         reach.advance(2, 4);
-        assert_eq!((reach.offsets(), reach.total(), reach.to_string()), (&[3, 0, 5][..], 8, "3,0,5".to_owned()));
+        assert_eq!(
+            (reach.offsets(), reach.total(), reach.to_string()),
+            (&[3, 0, 5][..], 8, "3,0,5".to_owned())
+        );
         assert!(!reach.covers(Spot { partition: 1, offset: 0 }));
         assert!(reach.is_beyond(&Reach::from(100)) && Reach::from(4).is_beyond(&reach));
         reach.merge(&Reach::from(vec![1, 7]));

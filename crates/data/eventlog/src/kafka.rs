@@ -55,7 +55,12 @@ pub(crate) struct Ends {
 impl Ends {
     fn new(first: u64, durable: u64) -> Self {
         let (durable, _) = watch::channel(Offset(durable));
-        Self { first: AtomicU64::new(first), durable, waiting: AtomicUsize::new(0), waiting_bytes: AtomicUsize::new(0) }
+        Self {
+            first: AtomicU64::new(first),
+            durable,
+            waiting: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
+        }
     }
 
     fn first(&self) -> Offset {
@@ -143,7 +148,11 @@ async fn is_there(settings: &Settings, producer: &Arc<Producer>) -> Result<bool>
         // All topics, because a question for one may make it.
         let metadata = producer.client().client().fetch_metadata(None, OPENING);
         let metadata = metadata.map_err(|error| {
-            fault(Kind::Unavailable, "reach the brokers of the log (kafka.brokers): start them, check the address", &error)
+            fault(
+                Kind::Unavailable,
+                "reach the brokers of the log (kafka.brokers): start them, check the address",
+                &error,
+            )
         })?;
         Ok(metadata.topics().iter().find(|found| found.name() == topic).map(|found| found.partitions().len()))
     });
@@ -226,14 +235,17 @@ fn holds(settings: &Settings, number: i32, offset: u64) -> Result<bool> {
     let failed = |error: KafkaError| fault(Kind::Unavailable, "look for the last folded record", &error);
     let consumer: BaseConsumer = settings.consumer().create().map_err(failed)?;
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&settings.topic, number, Place::Offset(offset.cast_signed())).map_err(failed)?;
+    list.add_partition_offset(&settings.topic, number, Place::Offset(offset.cast_signed()))
+        .map_err(failed)?;
     consumer.assign(&list).map_err(failed)?;
     let until = Instant::now() + OPENING / 4;
     while Instant::now() < until {
         match consumer.poll(ASK) {
             Some(Ok(message)) => return Ok(message.offset() == offset.cast_signed()),
             Some(Err(error)) => match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => return Ok(false),
+                Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {
+                    return Ok(false);
+                }
                 _ => {}
             },
             None => {}

@@ -82,7 +82,8 @@ impl Growth {
 
     /// Waits for more records since the last look. Never ends when all logs are gone.
     pub async fn changed(&mut self) {
-        let mut waits: Vec<_> = self.0.iter_mut().map(|receiver| Some(Box::pin(receiver.changed()))).collect();
+        let mut waits: Vec<_> =
+            self.0.iter_mut().map(|receiver| Some(Box::pin(receiver.changed()))).collect();
         poll_fn(|cx| {
             for wait in &mut waits {
                 let Some(changed) = wait else { continue };

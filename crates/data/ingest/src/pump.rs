@@ -177,7 +177,12 @@ fn find_start(stores: &Stores, mut known: Reach, skip_lost: bool) -> Result<Reac
     for (partition, log) in stores.log.iter().enumerate() {
         let (first, durable, next) = (log.first().0, log.durable().0, known.of(partition));
         if first > next && skip_lost {
-            tracing::warn!(partition, from = next, to = first, "records that were never folded are gone; going on without them");
+            tracing::warn!(
+                partition,
+                from = next,
+                to = first,
+                "records that were never folded are gone; going on without them"
+            );
             known.advance(partition, first);
             continue;
         }

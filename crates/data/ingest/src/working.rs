@@ -38,8 +38,7 @@ impl Working {
             if lacking.is_empty() {
                 return Ok(());
             }
-            let loaded =
-                insist(|| metastore.load_identity(self.state.project(), &needs)).await?;
+            let loaded = insist(|| metastore.load_identity(self.state.project(), &needs)).await?;
             self.state.insert(loaded);
             needs = Needs::default();
             lacking.retain(|event| self.note_missing(event, &mut needs));

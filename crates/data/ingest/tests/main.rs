@@ -342,7 +342,10 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 async fn a_log_that_cannot_forget_is_no_reason_to_stop() {
     let dir = tempfile::tempdir().expect("dir");
     let mut world = World::open(dir.path()).await;
-    let log = Arc::new(Clinging { log: world.stores.log.iter().next().expect("one").clone(), tried: AtomicUsize::new(0) });
+    let log = Arc::new(Clinging {
+        log: world.stores.log.iter().next().expect("one").clone(),
+        tried: AtomicUsize::new(0),
+    });
     let clinging: Arc<dyn EventLog> = log.clone();
     world.stores.log = clinging.into();
     world.settings.every = Duration::from_millis(20);
@@ -379,7 +382,10 @@ async fn a_repeat_memory_that_cannot_be_written_delays_the_commit() {
     std::fs::remove_file(&seen).expect("removed");
     std::fs::create_dir(&seen).expect("made");
     world.event("a", "u", 1, json!({})).await;
-    until("a commit", async || world.stores.metastore.checkpoint().await.expect("read").map(|reach| reach.total()) == Some(2)).await;
+    until("a commit", async || {
+        world.stores.metastore.checkpoint().await.expect("read").map(|reach| reach.total()) == Some(2)
+    })
+    .await;
     stop.send(true).expect("running");
     running.await.expect("no panic").expect("stopped well");
     assert_eq!(world.column("events", "uuid").await.len(), 1, "and repeats are still recognised");

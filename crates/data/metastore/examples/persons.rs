@@ -31,7 +31,9 @@ async fn main() -> Result<(), Failure> {
             let offset = start + version * PERSONS + first + 1;
             let changes = changes(first, version.cast_signed());
             let projects = vec![(ProjectId(1), changes)];
-            store.commit(Arc::new(Checkpoint { reach: offset.into(), projects, definitions: Vec::new() })).await?;
+            store
+                .commit(Arc::new(Checkpoint { reach: offset.into(), projects, definitions: Vec::new() }))
+                .await?;
         }
         report(&format!("commit {what}, {COMMIT} at once"), PERSONS, begun);
     }

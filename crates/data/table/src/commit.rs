@@ -162,7 +162,13 @@ impl Warehouse {
     }
 
     /// Appends the files as one snapshot. Whatever the answer was, the catalog is asked what happened.
-    async fn publish(&self, bound: &Bound, table: Table, files: Vec<DataFile>, reach: &Reach) -> Result<Table> {
+    async fn publish(
+        &self,
+        bound: &Bound,
+        table: Table,
+        files: Vec<DataFile>,
+        reach: &Reach,
+    ) -> Result<Table> {
         let error = match self.append_snapshot(&table, files.clone(), reach).await {
             Ok(table) => return Ok(table),
             Err(error) => error,

@@ -280,8 +280,10 @@ impl Warehouse {
     /// Takes all rows to be committed; gives the positions of tables that have some.
     pub(crate) fn freeze(&self, reach: &Reach) -> Result<Vec<usize>> {
         let mut state = self.state.lock();
-        if let Some(high) = state.slots.iter().map(|slot| slot.tail.high()).find(|high| high.is_beyond(reach)) {
-            let text = format!("commit at log offset {reach}, but rows of records below {high} were appended");
+        if let Some(high) = state.slots.iter().map(|slot| slot.tail.high()).find(|high| high.is_beyond(reach))
+        {
+            let text =
+                format!("commit at log offset {reach}, but rows of records below {high} were appended");
             return Err(Error::new(Kind::Invalid, text));
         }
         let mut positions = Vec::new();

@@ -52,8 +52,7 @@ fn check_folder(shared: &Shared) -> Vec<Finding> {
         checkpoint = store.checkpoint().await?.unwrap_or_default();
         Ok(format!("{projects} project(s), log folded up to record {checkpoint}"))
     });
-    let log =
-        wait_for(async { 
+    let log = wait_for(async {
         let kafka = settings::resolve(shared.config.as_deref(), &[])?.settings.kafka;
         if kafka.is_used() {
             return Ok(format!("in topic {} of {}, which a start looks at", kafka.topic, kafka.brokers));

@@ -64,8 +64,9 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn start(settings: &Settings, ends: &[Arc<Ends>]) -> Result<Self> {
         let made = settings.consumer().create();
-        let consumer: Arc<BaseConsumer> =
-            Arc::new(made.map_err(|error| fault(Kind::Invalid, "make a consumer: see kafka.properties", &error))?);
+        let consumer: Arc<BaseConsumer> = Arc::new(
+            made.map_err(|error| fault(Kind::Invalid, "make a consumer: see kafka.properties", &error))?,
+        );
         let lanes = ends.iter().map(|_| Lane::default()).collect();
         let shared = Arc::new(Shared {
             settings: settings.clone(),
@@ -115,7 +116,9 @@ impl Reader {
         if here != Some(from.0) {
             let first = self.shared.ends[partition].first();
             if from < first {
-                let text = format!("offset {from} of log partition {partition} is not kept any more, it begins at {first}");
+                let text = format!(
+                    "offset {from} of log partition {partition} is not kept any more, it begins at {first}"
+                );
                 return Err(Error::new(Kind::NotFound, text));
             }
             *bytes -= lane.records.drain(..).map(|record| record.bytes.len() + OVERHEAD).sum::<usize>();
@@ -243,7 +246,11 @@ fn judge(shared: &Shared, error: &KafkaError) {
                          they were in the tables, or made anew). Restore the topic, or see kafka.skip_lost";
             fail(shared, fault(Kind::Corrupt, doing, error));
         }
-        Some(RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::BadCompression | RDKafkaErrorCode::InvalidMessage) => {
+        Some(
+            RDKafkaErrorCode::BadMessage
+            | RDKafkaErrorCode::BadCompression
+            | RDKafkaErrorCode::InvalidMessage,
+        ) => {
             telemetry::log::corrupt();
             fail(shared, fault(Kind::Corrupt, "read the log: a record does not match its checksum", error));
         }

@@ -68,7 +68,9 @@ impl ProducerContext for Context {
                     ends.grow(Offset(offset).next());
                     Ok(Offset(offset))
                 }
-                Err(_) => Err(Error::unavailable("a broker acknowledged a record without saying where it is")),
+                Err(_) => {
+                    Err(Error::unavailable("a broker acknowledged a record without saying where it is"))
+                }
             },
             Err((error, _)) => {
                 if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut) {

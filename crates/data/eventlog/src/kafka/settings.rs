@@ -61,7 +61,10 @@ impl Settings {
             return fault(format!("kafka.partitions: {} is not from 1 to 1024", self.partitions));
         }
         if !(1024..=900_000_000).contains(&self.max_record_bytes) {
-            return fault(format!("kafka.max_record_bytes: {} is not from 1024 to 900000000", self.max_record_bytes));
+            return fault(format!(
+                "kafka.max_record_bytes: {} is not from 1024 to 900000000",
+                self.max_record_bytes
+            ));
         }
         if self.ack_timeout < Duration::from_millis(500) {
             return fault("kafka.ack_timeout_ms: must be at least 500".to_owned());
@@ -72,10 +75,15 @@ impl Settings {
                 return fault("kafka.properties: an entry is not of the form name=value".to_owned());
             };
             if OURS.contains(&name.trim()) {
-                return fault(format!("kafka.properties: {} is set by this program and stays as it is", name.trim()));
+                return fault(format!(
+                    "kafka.properties: {} is set by this program and stays as it is",
+                    name.trim()
+                ));
             }
             if name.trim() == "sasl.password" {
-                return fault("kafka.properties: put sasl.password into kafka.password, which is not shown".to_owned());
+                return fault(
+                    "kafka.properties: put sasl.password into kafka.password, which is not shown".to_owned(),
+                );
             }
         }
         Ok(())

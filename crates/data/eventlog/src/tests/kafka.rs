@@ -107,7 +107,10 @@ async fn a_broker_that_is_away_comes_back() {
     append("after".to_owned()).await.expect("acknowledged");
     assert!(!log.is_poisoned());
     let read = texts(&all(&log, 0, 0).await);
-    assert_eq!((read.first().map(String::as_str), read.last().map(String::as_str)), (Some("before"), Some("after")));
+    assert_eq!(
+        (read.first().map(String::as_str), read.last().map(String::as_str)),
+        (Some("before"), Some("after"))
+    );
     assert!(!read.contains(&"refused".to_owned()), "{read:?}");
 }
 
@@ -126,7 +129,9 @@ async fn what_does_not_fit_is_refused_in_words() {
     // A checkpoint beyond the end stays visible to who compares them.
     let further = open(&settings, &[7]).await;
     assert_eq!(further.iter().next().map(|log| log.durable()), Some(Offset(0)));
-    for (property, word) in [("acks=1", "acks"), ("sasl.password=x", "kafka.password"), ("secret", "name=value")] {
+    for (property, word) in
+        [("acks=1", "acks"), ("sasl.password=x", "kafka.password"), ("secret", "name=value")]
+    {
         let wrong = Settings { properties: vec![property.to_owned()], ..settings.clone() };
         let error = wrong.check().expect_err("refused").to_string();
         assert!(error.contains(word) && (property != "secret" || !error.contains("secret")), "{error}");

@@ -6,8 +6,8 @@ use super::{COMMIT_STATEMENTS, Postgres, definition, person};
 use crate::checkpoint::{Checkpoint, Store, offsets};
 use crate::{Kind, Result};
 use async_trait::async_trait;
-use event::Reach;
 use deadpool_postgres::{ClientWrapper, GenericClient};
+use event::Reach;
 use std::sync::Arc;
 
 #[async_trait]

@@ -30,8 +30,11 @@ pub async fn a_commit_is_idempotent(store: Arc<dyn Metastore>) {
         }],
         event_properties: vec![EventProperty { event: "e".to_owned(), property: "p".to_owned() }],
     };
-    let whole =
-        Checkpoint { reach: 77.into(), projects: vec![(ONE, changes)], definitions: vec![(ONE, seen.clone())] };
+    let whole = Checkpoint {
+        reach: 77.into(),
+        projects: vec![(ONE, changes)],
+        definitions: vec![(ONE, seen.clone())],
+    };
     for _ in 0..3 {
         store.commit(whole.clone().into()).await.expect("committed");
         assert_eq!(store.checkpoint().await.expect("read").map(|reach| reach.total()), Some(77));

@@ -44,7 +44,8 @@ fn read(said: &HashMap<String, String>) -> Reach {
     let mut reach = Reach::default();
     for (key, offset) in said {
         let Some(rest) = key.strip_prefix(OFFSET_PROPERTY) else { continue };
-        let partition = if rest.is_empty() { Some(0) } else { rest.strip_prefix('.').and_then(|n| n.parse().ok()) };
+        let partition =
+            if rest.is_empty() { Some(0) } else { rest.strip_prefix('.').and_then(|n| n.parse().ok()) };
         // No log has so many partitions; a number from elsewhere must not become memory.
         if let (Some(partition @ 0..=65_535), Ok(offset)) = (partition, offset.parse()) {
             reach.advance(partition, offset);
