@@ -102,6 +102,7 @@ fn resolve_from(
     let (settings, together) = faults(&table);
     if problems.is_empty() {
         problems = together;
+        problems.extend(settings.iter().flat_map(Settings::lacks));
     }
     match settings {
         Some(settings) if problems.is_empty() => Ok(Resolved { settings, origins, notes, table }),

@@ -304,6 +304,11 @@ impl Settings {
         return Some("kafka.brokers: this program was built without the feature `kafka`".to_owned());
     }
 
+    /// What one value lacks of others.
+    pub fn lacks(&self) -> Vec<String> {
+        self.server.role.problems(self.kafka.is_used(), !self.metastore.url.is_empty())
+    }
+
     /// Everything that is wrong with the values, all at once, each naming its key.
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -366,7 +371,6 @@ impl Settings {
             found.push(format!("metastore.url: {error}"));
         }
         found.extend(self.kafka_problem());
-        found.extend(self.server.role.problems(self.kafka.is_used(), !self.metastore.url.is_empty()));
         if let Err(error) = self.of_log().check() {
             found.push(error.to_string());
         }
