@@ -33,14 +33,18 @@ const NOT_YET: [&str; 5] = [
 const URL: &str = "metastore.url";
 const CATALOG: &str = "catalog.uri";
 
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "server.signing_secret",
     "bootstrap.personal_key",
     "catalog.token",
     "catalog.credential",
+    "kafka.password",
     "s3.secret_access_key",
     "s3.session_token",
 ];
+
+/// Some of its entries may hold secrets.
+const PROPERTIES: &str = "kafka.properties";
 
 /// Settings in force, and where each came from.
 pub struct Resolved {
@@ -206,6 +210,7 @@ impl Resolved {
             .map(|(key, origin)| {
                 let value = look_up(&self.table, key).map(ToString::to_string).unwrap_or_default();
                 let shown = match key.as_str() {
+                    PROPERTIES => Value::from(self.settings.kafka.masked()).to_string(),
                     URL => Value::String(masked(&self.settings.metastore.url)).to_string(),
                     CATALOG if self.settings.catalog.kind == CatalogKind::Postgres => {
                         Value::String(masked(&self.settings.catalog.uri)).to_string()

@@ -53,7 +53,13 @@ pub fn check_whole(data: &Path, url: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What queries put aside when memory is short; emptied at every start.
-pub fn spill(data: &Path) -> PathBuf {
-    data.join("spill")
+/// What queries put aside when memory is short; emptied at every start. A process that shares the folder with others has
+/// a place of its own.
+pub fn spill(data: &Path, shares: bool) -> PathBuf {
+    if shares { data.join(format!("spill-{}", std::process::id())) } else { data.join("spill") }
+}
+
+/// Whether a process has made tables here.
+pub fn has_tables(data: &Path) -> bool {
+    catalog(data).exists()
 }

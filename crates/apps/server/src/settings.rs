@@ -4,6 +4,7 @@ mod catalog;
 
 pub use catalog::{Catalog, CatalogKind};
 
+use crate::role::Role;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use table::objects::S3;
@@ -16,8 +17,10 @@ pub struct Settings {
     pub server: Server,
     /// What the door accepts.
     pub capture: Capture,
-    /// The durable log.
+    /// The durable log in files.
     pub log: Log,
+    /// The durable log in a topic.
+    pub kafka: Kafka,
     /// The pump.
     pub ingest: Ingest,
     /// Looking after the tables.
@@ -44,6 +47,8 @@ pub struct Settings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
+    /// Which part of the work is done.
+    pub role: Role,
     /// Address to listen on.
     pub listen: SocketAddr,
     /// Public base URL, or empty.
@@ -112,6 +117,56 @@ pub struct Log {
     pub max_bytes: u64,
     /// Disk reserve.
     pub min_free_bytes: u64,
+}
+
+/// `[kafka]`.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    /// Brokers, or empty for a log in files.
+    pub brokers: String,
+    /// Topic.
+    pub topic: String,
+    /// Its partitions.
+    pub partitions: usize,
+    /// Copies when it is made; 0 for the brokers' own setting.
+    pub replication: usize,
+    /// Milliseconds until an append is given up.
+    pub ack_timeout_ms: u64,
+    /// Bytes of the largest record.
+    pub max_record_bytes: u64,
+    /// Properties of the client.
+    pub properties: Vec<String>,
+    /// SASL password, or empty.
+    pub password: String,
+    /// Go on without records that are gone.
+    pub skip_lost: bool,
+}
+
+impl Kafka {
+    /// Whether the log is a topic.
+    pub fn is_used(&self) -> bool {
+        !self.brokers.is_empty()
+    }
+
+    /// The properties, without what only the brokers may know.
+    pub fn masked(&self) -> Vec<String> {
+        let masked = |property: &String| match property.split_once('=') {
+            Some((name, _)) if ["password", "secret", "pem"].iter().any(|word| name.contains(word)) => {
+                format!("{name}=***")
+            }
+            Some(_) => property.clone(),
+            None => "***".to_owned(),
+        };
+        self.properties.iter().map(masked).collect()
+    }
+}
+
+impl std::fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = (&self.brokers, &self.topic, self.partitions, self.masked());
+        f.debug_tuple("Kafka").field(&shown).finish()
+    }
 }
 
 /// `[ingest]`.
@@ -251,10 +306,39 @@ impl Settings {
         }
     }
 
+    /// What a topic is opened with as the log.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn of_kafka(&self) -> eventlog::kafka::Settings {
+        let kafka = self.kafka.clone();
+        eventlog::kafka::Settings {
+            brokers: kafka.brokers,
+            topic: kafka.topic,
+            partitions: kafka.partitions,
+            replication: kafka.replication,
+            max_queue_bytes: (self.log.queue_bytes as u64).max(kafka.max_record_bytes),
+            max_record_bytes: kafka.max_record_bytes,
+            ack_timeout: std::time::Duration::from_millis(kafka.ack_timeout_ms),
+            properties: kafka.properties,
+            password: kafka.password,
+        }
+    }
+
+    /// What is wrong with the settings of the topic, when the log is one.
+    fn kafka_problem(&self) -> Option<String> {
+        if !self.kafka.is_used() {
+            return None;
+        }
+        #[cfg(feature = "kafka")]
+        return self.of_kafka().check().err().map(|error| error.to_string());
+        #[cfg(not(feature = "kafka"))]
+        return Some("kafka.brokers: this program was built without the feature `kafka`".to_owned());
+    }
+
     /// What is wrong with values beside each other, each naming its key. A value tried alone says nothing about it.
     pub fn contradictions(&self) -> Vec<String> {
         let mut found = self.catalog.problems(&self.metastore);
         found.extend(self.s3.problems());
+        found.extend(self.server.role.problems(self.kafka.is_used(), !self.metastore.url.is_empty()));
         found
     }
 
@@ -320,6 +404,7 @@ impl Settings {
             found.push(format!("metastore.url: {error}"));
         }
         found.extend(self.table.problem());
+        found.extend(self.kafka_problem());
         if let Err(error) = self.of_log().check() {
             found.push(error.to_string());
         }

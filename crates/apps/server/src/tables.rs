@@ -1,5 +1,6 @@
 //! The tables where the settings say they are, in the catalog that keeps them.
 
+use crate::folder;
 use crate::pointers::PostgresPointers;
 use crate::settings::{CatalogKind, Settings};
 use crate::start::Failure;
@@ -58,6 +59,11 @@ pub async fn open(settings: &Settings, data: &Path) -> Result<Warehouse, Failure
             Ok(Warehouse::open_in(Arc::new(catalog)).await?)
         }
     }
+}
+
+/// Whether it is known without asking anybody that no process has made the tables yet.
+pub fn are_missing(settings: &Settings, data: &Path) -> bool {
+    settings.catalog.kind == CatalogKind::Embedded && !folder::has_tables(data)
 }
 
 /// Where replay blocks lie: beside the tables, where that is known.

@@ -2,6 +2,8 @@
 
 mod anomaly;
 mod damage;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod model;
 mod service;
 mod torture;

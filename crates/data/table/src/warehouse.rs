@@ -3,7 +3,7 @@
 mod create;
 mod offset;
 
-pub(crate) use offset::committed_offset;
+pub(crate) use offset::{committed_reach, is_ours, said};
 
 use crate::catalog::{SqlCatalog, TableCatalog};
 use crate::commit::GRACE_MS;
@@ -16,7 +16,7 @@ use crate::view::{TableView, View};
 use crate::write::DAY;
 use crate::{Error, Kind, Result};
 use arrow::record_batch::RecordBatch;
-use event::ProjectId;
+use event::{ProjectId, Reach, Spot};
 use foldhash::quality::RandomState;
 use iceberg::table::Table;
 use iceberg::{NamespaceIdent, TableIdent};
@@ -69,7 +69,7 @@ impl Settings {
 struct Slot {
     bound: Bound,
     table: Table,
-    committed: u64,
+    committed: Reach,
     /// Rows being committed; still visible.
     frozen: Option<Frozen>,
     tail: Tail,
@@ -110,8 +110,8 @@ pub struct Warehouse {
 pub struct TableStats {
     /// Table name.
     pub table: &'static str,
-    /// See [`Warehouse::committed_offset`].
-    pub committed_offset: u64,
+    /// See [`Warehouse::committed`].
+    pub committed: Reach,
     /// Rows in memory.
     pub tail_rows: usize,
     /// Their memory.
@@ -162,7 +162,7 @@ impl Warehouse {
         let mut slots = Vec::with_capacity(TABLES.len());
         for def in TABLES {
             let (table, bound) = create::open_table(catalog.as_ref(), def).await?;
-            let committed = committed_offset(table.metadata());
+            let committed = committed_reach(table.metadata());
             let tail = Tail::new(bound.clone());
             slots.push(Slot { bound, table, committed, frozen: None, tail });
         }
@@ -186,19 +186,19 @@ impl Warehouse {
         self.catalog.objects().clone()
     }
 
-    /// Adds the rows of the log record at `offset`; visible to the next [`Warehouse::view`].
+    /// Adds the rows of the log record at `spot`; visible to the next [`Warehouse::view`].
     ///
-    /// A table that has committed beyond `offset` skips its rows: they are in it already, this is a replay.
+    /// A table that has committed beyond it skips its rows: they are in it already, this is a replay.
     /// Rows of one record become visible together.
     ///
     /// # Errors
     /// `Bug` only.
-    pub fn append(&self, offset: u64, rows: &Rows) -> Result<()> {
-        let origin = Origin { project: rows.project, at: rows.at, offset };
+    pub fn append(&self, spot: impl Into<Spot>, rows: &Rows) -> Result<()> {
+        let origin = Origin { project: rows.project, at: rows.at, spot: spot.into() };
         let mut state = self.state.lock();
         state.view = None;
         for slot in &mut state.slots {
-            if offset < slot.committed {
+            if slot.committed.covers(origin.spot) {
                 telemetry::table::replay_skipped(slot.bound.def.name, rows.count_of(slot.bound.def.name));
                 continue;
             }
@@ -245,15 +245,16 @@ impl Warehouse {
     ///
     /// # Errors
     /// `Bug` only.
-    pub fn replace_event(&self, offset: u64, project: ProjectId, row: &EventRow) -> Result<bool> {
+    pub fn replace_event(&self, spot: impl Into<Spot>, project: ProjectId, row: &EventRow) -> Result<bool> {
+        let spot = spot.into();
         let key = self.key(project, row);
         let mut state = self.state.lock();
         let slot = state.slots.iter_mut().find(|slot| slot.bound.def.name == "events");
-        let Some(slot) = slot.filter(|slot| offset >= slot.committed) else { return Ok(false) };
+        let Some(slot) = slot.filter(|slot| !slot.committed.covers(spot)) else { return Ok(false) };
         if !slot.tail.mask(key)? {
             return Ok(false);
         }
-        slot.tail.push(row, Origin { project, at: row.created_at, offset }, Some(key))?;
+        slot.tail.push(row, Origin { project, at: row.created_at, spot }, Some(key))?;
         state.view = None;
         Ok(true)
     }
@@ -290,10 +291,11 @@ impl Warehouse {
         Ok(view)
     }
 
-    /// The first log offset `table` does not cover; 0 when it never got a row or does not exist.
-    pub fn committed_offset(&self, table: &str) -> u64 {
+    /// How far `table` covers the log; nothing when it never got a row or does not exist.
+    pub fn committed(&self, table: &str) -> Reach {
         let state = self.state.lock();
-        state.slots.iter().find(|slot| slot.bound.def.name == table).map_or(0, |slot| slot.committed)
+        let slot = state.slots.iter().find(|slot| slot.bound.def.name == table);
+        slot.map(|slot| slot.committed.clone()).unwrap_or_default()
     }
 
     /// Memory of all rows not committed yet, approximately.
@@ -306,7 +308,7 @@ impl Warehouse {
         let state = self.state.lock();
         let stats = |slot: &Slot| TableStats {
             table: slot.bound.def.name,
-            committed_offset: slot.committed,
+            committed: slot.committed.clone(),
             tail_rows: slot.tail.len() + slot.frozen.as_ref().map_or(0, Frozen::rows),
             tail_bytes: slot.tail.bytes() + slot.frozen.as_ref().map_or(0, Frozen::bytes),
             snapshot_id: slot.table.metadata().current_snapshot_id(),
@@ -316,12 +318,12 @@ impl Warehouse {
     }
 
     /// Takes all rows to be committed; gives the positions of tables that have some.
-    pub(crate) fn freeze(&self, offset: u64) -> Result<Vec<usize>> {
+    pub(crate) fn freeze(&self, reach: &Reach) -> Result<Vec<usize>> {
         let mut state = self.state.lock();
-        if let Some(high) =
-            state.slots.iter().filter_map(|slot| slot.tail.high()).max().filter(|h| *h >= offset)
+        if let Some(high) = state.slots.iter().map(|slot| slot.tail.high()).find(|high| high.is_beyond(reach))
         {
-            let text = format!("commit at log offset {offset}, but a row of offset {high} was appended");
+            let text =
+                format!("commit at log offset {reach}, but rows of records below {high} were appended");
             return Err(Error::new(Kind::Invalid, text));
         }
         let mut positions = Vec::new();
@@ -335,11 +337,11 @@ impl Warehouse {
     }
 
     /// Puts rows still frozen back into their tails.
-    pub(crate) fn thaw(&self, tried: u64) {
+    pub(crate) fn thaw(&self, tried: &Reach) {
         let mut state = self.state.lock();
         for slot in &mut state.slots {
             if let Some(frozen) = slot.frozen.take() {
-                slot.tail.thaw(frozen, tried);
+                slot.tail.thaw(frozen, tried.total());
             }
         }
     }
@@ -353,11 +355,11 @@ impl Warehouse {
     }
 
     /// Replaces the frozen rows by the snapshot that holds them, in one step for readers.
-    pub(crate) fn swap(&self, position: usize, table: Table, offset: u64) {
+    pub(crate) fn swap(&self, position: usize, table: Table, reach: &Reach) {
         let mut state = self.state.lock();
         let slot = &mut state.slots[position];
         slot.table = table;
-        slot.committed = offset;
+        slot.committed = reach.clone();
         slot.frozen = None;
         state.view = None;
     }
@@ -403,11 +405,11 @@ impl Warehouse {
         };
         for position in unclear {
             let table = load(self.catalog.as_ref(), TABLES[position].name).await?;
-            let committed = committed_offset(table.metadata());
+            let committed = committed_reach(table.metadata());
             let mut state = self.state.lock();
             let slot = &mut state.slots[position];
-            slot.tail.drop_committed(committed)?;
-            slot.committed = slot.committed.max(committed);
+            slot.tail.drop_committed(committed.total())?;
+            slot.committed.merge(&committed);
             slot.table = table;
             state.view = None;
         }

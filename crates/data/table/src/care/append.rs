@@ -7,17 +7,16 @@
 
 use super::replace::{Prepared, forget, prepare_append, stage};
 use crate::catalog::{TableCatalog, is_unclear};
-use crate::commit::OFFSET_PROPERTY;
-use crate::warehouse::committed_offset;
+use crate::warehouse::{committed_reach, said};
+use event::Reach;
 use iceberg::spec::{DataFile, MAIN_BRANCH, Operation, Snapshot, SnapshotReference, SnapshotRetention};
 use iceberg::table::Table;
 use iceberg::{Error, ErrorKind, Result, TableRequirement, TableUpdate};
-use std::collections::HashMap;
 
 /// How often a snapshot is put on top of what others committed meanwhile.
 const ATTEMPTS: usize = 8;
 
-/// Appends files as one snapshot that covers the log below `offset`.
+/// Appends files as one snapshot that covers the log as far as `reach`.
 ///
 /// # Errors
 /// As [`TableCatalog::commit`]. `CatalogCommitConflicts`, too, when the table came to cover another part of the log.
@@ -25,10 +24,10 @@ pub(crate) async fn append(
     catalog: &dyn TableCatalog,
     table: &Table,
     files: Vec<DataFile>,
-    offset: u64,
+    reach: &Reach,
 ) -> Result<Table> {
-    let covered = committed_offset(table.metadata());
-    let prepared = prepare_append(table, files, offset).await.map_err(failed)?;
+    let covered = committed_reach(table.metadata());
+    let prepared = prepare_append(table, files, reach).await.map_err(failed)?;
     let mut table = table.clone();
     for _ in 0..ATTEMPTS {
         let (list, snapshot) = match staged(&table, &prepared).await {
@@ -38,7 +37,7 @@ pub(crate) async fn append(
                 return Err(error);
             }
         };
-        let (requirements, updates) = change(&table, snapshot, offset);
+        let (requirements, updates) = change(&table, snapshot, reach);
         let error = match catalog.commit(table.identifier(), &requirements, updates).await {
             Ok(now) => return Ok(now),
             Err(error) if is_unclear(&error) => return Err(error),
@@ -49,7 +48,7 @@ pub(crate) async fn append(
             ErrorKind::CatalogCommitConflicts => catalog.load_table(table.identifier()).await.ok(),
             _ => None,
         };
-        match now.filter(|now| committed_offset(now.metadata()) == covered) {
+        match now.filter(|now| committed_reach(now.metadata()) == covered) {
             Some(now) => table = now,
             None => {
                 forget(&table, &prepared).await;
@@ -70,16 +69,14 @@ async fn staged(table: &Table, prepared: &Prepared) -> Result<(String, Snapshot)
     staged.ok_or_else(|| Error::new(ErrorKind::Unexpected, "an append leaves nothing out"))
 }
 
-fn change(table: &Table, snapshot: Snapshot, offset: u64) -> (Vec<TableRequirement>, Vec<TableUpdate>) {
+fn change(table: &Table, snapshot: Snapshot, reach: &Reach) -> (Vec<TableRequirement>, Vec<TableUpdate>) {
     let retention = SnapshotRetention::branch(None, None, None);
     let reference = SnapshotReference::new(snapshot.snapshot_id(), retention);
     let updates = vec![
         TableUpdate::AddSnapshot { snapshot },
         TableUpdate::SetSnapshotRef { ref_name: MAIN_BRANCH.to_owned(), reference },
         // What a table covers is the greater of this and the newest summary, which repeats what was covered before.
-        TableUpdate::SetProperties {
-            updates: HashMap::from([(OFFSET_PROPERTY.to_owned(), offset.to_string())]),
-        },
+        TableUpdate::SetProperties { updates: said(reach) },
     ];
     let requirements = vec![
         TableRequirement::UuidMatch { uuid: table.metadata().uuid() },

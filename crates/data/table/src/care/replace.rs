@@ -10,11 +10,11 @@ use super::live::{current_manifests, entries, has_live, refuse_deletes};
 use super::manifest::{Line, write, write_list};
 use super::{aside, clock};
 use crate::catalog::is_unclear;
-use crate::commit::OFFSET_PROPERTY;
 use crate::error::{Context, kind_of};
-use crate::warehouse::{Warehouse, committed_offset};
+use crate::warehouse::{self, Warehouse, committed_reach};
 use crate::write::discard;
 use crate::{Error, Kind, Result};
+use event::Reach;
 use iceberg::spec::{
     DataFile, FormatVersion, MAIN_BRANCH, ManifestContentType, ManifestEntryRef, ManifestFile, Operation,
     Snapshot, SnapshotReference, SnapshotRetention, SnapshotSummaryCollector, Summary,
@@ -246,7 +246,10 @@ fn summary(table: &Table, operation: Operation, prepared: &Prepared, manifests: 
     for none in ["total-delete-files", "total-position-deletes", "total-equality-deletes"] {
         said.insert(none.to_owned(), "0".to_owned());
     }
-    said.entry(OFFSET_PROPERTY.to_owned()).or_insert_with(|| committed_offset(metadata).to_string());
+    // An append says how far it reaches itself.
+    for (key, offset) in warehouse::said(&committed_reach(metadata)) {
+        said.entry(key).or_insert(offset);
+    }
     Summary { operation, additional_properties: said }
 }
 
@@ -321,7 +324,7 @@ pub(super) async fn prepare(table: Table, operation: Operation, parts: Vec<Part>
 }
 
 /// Files that come in beside what is there, up to a log offset: manifests of their own, whatever the table holds.
-pub(super) async fn prepare_append(table: &Table, files: Vec<DataFile>, offset: u64) -> Result<Prepared> {
+pub(super) async fn prepare_append(table: &Table, files: Vec<DataFile>, reach: &Reach) -> Result<Prepared> {
     let metadata = table.metadata();
     if metadata.format_version() != FormatVersion::V2 {
         let text = format!("table {} has a format version this program cannot change", table.identifier());
@@ -337,7 +340,7 @@ pub(super) async fn prepare_append(table: &Table, files: Vec<DataFile>, offset: 
     let lines = files.into_iter().map(|file| Line::Added(Box::new(file))).collect();
     let written = write(table, id, spec, lines).await?;
     let mut summary = counted.build();
-    summary.insert(OFFSET_PROPERTY.to_owned(), offset.to_string());
+    summary.extend(warehouse::said(reach));
     Ok(Prepared {
         id,
         parts: Vec::new(),

@@ -90,7 +90,7 @@ async fn rows_are_visible_committed_and_there_after_reopening() {
     let warehouse = open(folder.path()).await;
     assert_eq!(events(&warehouse).await, uuids(0..5));
     for def in TABLES {
-        assert_eq!(warehouse.committed_offset(def.name), 12, "{}", def.name);
+        assert_eq!(warehouse.committed(def.name).total(), 12, "{}", def.name);
     }
     let view = warehouse.view().unwrap();
     assert_eq!(read(&view, "person_distinct_ids", "distinct_id").await, ["ann"]);
@@ -194,7 +194,7 @@ async fn a_crash_before_the_swap_loses_and_doubles_nothing() {
     assert_eq!(warehouse.commit(2).await.unwrap_err().kind(), Kind::Unavailable);
     assert_eq!(events(&warehouse).await, uuids(0..6), "the tail is as it was");
     assert_eq!(data_files(folder.path()), 1, "the files of the failed commit are gone");
-    assert_eq!(warehouse.committed_offset("events"), 1);
+    assert_eq!(warehouse.committed("events").total(), 1);
     // Another process after a crash sees the first commit only, and replays.
     let other = open(folder.path()).await;
     assert_eq!(events(&other).await, uuids(0..3));
@@ -213,7 +213,7 @@ async fn a_lost_answer_is_recognised() {
     warehouse.catalog.faults().order(Fault::AfterSwap);
     warehouse.commit(1).await.unwrap();
     assert_eq!(events(&warehouse).await, uuids(0..3));
-    assert_eq!((warehouse.committed_offset("events"), warehouse.stats().tail_rows()), (1, 0));
+    assert_eq!((warehouse.committed("events").total(), warehouse.stats().tail_rows()), (1, 0));
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn another_writer_in_between_is_kept() {
     assert_eq!(events(&warehouse).await, uuids(0..4));
     other.refresh().await.unwrap();
     assert_eq!(events(&other).await, uuids(0..4));
-    assert_eq!(other.committed_offset("events"), 6);
+    assert_eq!(other.committed("events").total(), 6);
 }
 
 #[tokio::test]
@@ -418,7 +418,7 @@ async fn old_snapshots_expire_and_every_row_stays() {
     let count = metadata.snapshots().len();
     assert!((4..=8).contains(&count), "{count} snapshots");
     assert_eq!(events(&warehouse).await, uuids(0..30));
-    assert_eq!(warehouse.committed_offset("events"), 30);
+    assert_eq!(warehouse.committed("events").total(), 30);
     let lists = std::fs::read_dir(folder.path().join("warehouse/tenrec/events/metadata")).unwrap();
     let lists =
         lists.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("snap-"));
