@@ -251,6 +251,11 @@ impl Settings {
         }
     }
 
+    /// Whether tables and their list are in the data folder.
+    pub fn holds_its_tables(&self) -> bool {
+        self.catalog.kind == CatalogKind::Embedded && self.table.location.is_empty()
+    }
+
     /// What is wrong with values beside each other, each naming its key. A value tried alone says nothing about it.
     pub fn contradictions(&self) -> Vec<String> {
         let mut found = self.catalog.problems(&self.metastore);
