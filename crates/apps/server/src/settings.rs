@@ -334,6 +334,11 @@ impl Settings {
         return Some("kafka.brokers: this program was built without the feature `kafka`".to_owned());
     }
 
+    /// Whether tables and their list are in the data folder.
+    pub fn holds_its_tables(&self) -> bool {
+        self.catalog.kind == CatalogKind::Embedded && self.table.location.is_empty()
+    }
+
     /// What is wrong with values beside each other, each naming its key. A value tried alone says nothing about it.
     pub fn contradictions(&self) -> Vec<String> {
         let mut found = self.catalog.problems(&self.metastore);

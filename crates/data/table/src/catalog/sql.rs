@@ -7,7 +7,7 @@
 use super::pointer::{Pointers, Swap};
 use super::sqlite::Sqlite;
 use super::{PRUNE_PROPERTY, TableCatalog, local_path, unclear};
-use crate::objects::Objects;
+use crate::objects::{Objects, S3};
 use crate::outside::is_inside;
 use async_trait::async_trait;
 use iceberg::spec::{TableMetadata, TableMetadataBuilder};
@@ -45,6 +45,15 @@ impl SqlCatalog {
     /// Unexpected when the file cannot be opened, DataInvalid when it is not a catalog.
     pub fn embedded(folder: &Path, root: String, objects: Objects) -> Result<Self> {
         Ok(Self::new(Arc::new(Sqlite::open(&folder.join("catalog.db"))?), root, objects))
+    }
+
+    /// The catalog of a folder that holds its tables, too.
+    ///
+    /// # Errors
+    /// As [`SqlCatalog::embedded`].
+    pub fn local(folder: &Path) -> Result<Self> {
+        let objects = Objects::new(S3::default(), folder);
+        Self::embedded(folder, format!("file://{}/warehouse", folder.display()), objects)
     }
 
     /// A catalog of these pointers.
@@ -258,8 +267,8 @@ impl TableCatalog for SqlCatalog {
         }
         let text = match self.root.starts_with("file:") && location.starts_with("file:") {
             true => format!(
-                "{ident} was made at {location}, not below {}. Tables know their files by absolute path, so a data \
-                 folder cannot be moved: put it back where it was, or make the old path lead here (a bind mount).",
+                "{ident} was made at {location}, not below {}. Tables know their files by absolute path: put the \
+                 folder back where it was and move it with `tenrec restore OLD --to NEW`.",
                 self.root
             ),
             false => format!(

@@ -1,15 +1,16 @@
 //! Credentials that a catalog lends with a table, for a while.
 
+use crate::care::now_ms;
 use async_trait::async_trait;
 use object_store::aws::AwsCredential;
 use object_store::{CredentialProvider, Result as Answer};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-/// Credentials are renewed this long before they end.
-const EARLY: Duration = Duration::from_secs(120);
+/// Credentials are renewed this many milliseconds before they end.
+const EARLY_MS: i64 = 120_000;
 /// Pause between two tries to renew while the old ones still hold.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -28,7 +29,8 @@ pub(super) struct Lent {
 
 struct State {
     keys: Arc<AwsCredential>,
-    until: Option<SystemTime>,
+    /// Milliseconds since 1970.
+    until: Option<i64>,
     again: Instant,
 }
 
@@ -39,15 +41,15 @@ impl std::fmt::Debug for Lent {
 }
 
 /// The keys among a table's properties, and when they end.
-fn keys(config: &HashMap<String, String>) -> Option<(AwsCredential, Option<SystemTime>)> {
+fn keys(config: &HashMap<String, String>) -> Option<(AwsCredential, Option<i64>)> {
     let get = |key: &str| config.get(key).filter(|value| !value.is_empty()).cloned();
     let keys = AwsCredential {
         key_id: get("s3.access-key-id")?,
         secret_key: get("s3.secret-access-key")?,
         token: get("s3.session-token"),
     };
-    let until = get("s3.session-token-expires-at-ms").and_then(|text| text.parse::<u64>().ok());
-    Some((keys, until.map(|ms| UNIX_EPOCH + Duration::from_millis(ms))))
+    let until = get("s3.session-token-expires-at-ms").and_then(|text| text.parse().ok());
+    Some((keys, until))
 }
 
 impl Lent {
@@ -77,7 +79,7 @@ impl CredentialProvider for Lent {
     async fn get_credential(&self) -> Answer<Arc<AwsCredential>> {
         let (known, ending) = {
             let mut state = self.state.lock();
-            let ending = state.until.is_some_and(|until| until <= SystemTime::now() + EARLY);
+            let ending = state.until.is_some_and(|until| until <= now_ms() + EARLY_MS);
             let due = ending && state.again <= Instant::now();
             if due {
                 state.again = Instant::now() + PAUSE;
