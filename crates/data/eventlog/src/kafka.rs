@@ -242,13 +242,15 @@ fn holds(settings: &Settings, number: i32, offset: u64) -> Result<bool> {
     while Instant::now() < until {
         match consumer.poll(ASK) {
             Some(Ok(message)) => return Ok(message.offset() == offset.cast_signed()),
-            Some(Err(error)) => match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {
-                    return Ok(false);
-                }
-                _ => {}
-            },
-            None => {}
+            Some(Err(error))
+                if matches!(
+                    error.rdkafka_error_code(),
+                    Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset)
+                ) =>
+            {
+                return Ok(false);
+            }
+            Some(Err(_)) | None => {}
         }
     }
     Ok(false)
