@@ -306,7 +306,7 @@ impl Settings {
 
     /// What one value lacks of others.
     pub fn lacks(&self) -> Vec<String> {
-        self.server.role.problems(self.kafka.is_used(), !self.metastore.url.is_empty())
+        self.server.role.problems(&self.kafka.brokers, &self.metastore.url)
     }
 
     /// Everything that is wrong with the values, all at once, each naming its key.
