@@ -27,6 +27,7 @@ mod batch;
 mod contract;
 pub mod disk;
 mod error;
+mod extent;
 mod journal;
 #[cfg(feature = "kafka")]
 pub mod kafka;
@@ -44,6 +45,7 @@ mod writer;
 
 pub use contract::{Append, EventLog, Stats};
 pub use error::{Error, Kind, Result};
+pub use extent::{Extent, is_segment, measure};
 pub use local::Segments;
 pub use partitions::{Growth, Partitions};
 pub use record::{Offset, Payload, Record};

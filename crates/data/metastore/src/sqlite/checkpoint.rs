@@ -7,7 +7,7 @@ use crate::checkpoint::{Checkpoint, Store, offsets};
 use crate::{Kind, Result};
 use async_trait::async_trait;
 use event::Reach;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::sync::Arc;
 
 /// The cursor that repeats the checkpoint: SQLite has no checksum of a number, and events below it are never folded again.
@@ -16,7 +16,7 @@ const COPY: &str = "checkpoint";
 #[async_trait]
 impl Store for Sqlite {
     async fn checkpoint(&self) -> Result<Option<Reach>> {
-        self.read("read the checkpoint", stored).await
+        self.read("read the checkpoint", |tx| stored(tx)).await
     }
 
     async fn claim(&self) -> Result<()> {
@@ -28,7 +28,8 @@ impl Store for Sqlite {
     }
 }
 
-fn stored(tx: &Transaction<'_>) -> Result<Option<Reach>, Fault> {
+/// How far the last commit went, which must be there twice.
+pub(super) fn stored(tx: &Connection) -> Result<Option<Reach>, Fault> {
     let mut reach: Option<Reach> = None;
     let mut statement = tx.prepare_cached("SELECT log_partition, log_offset FROM checkpoints")?;
     let mut rows = statement.query([])?;
