@@ -28,6 +28,7 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ("brotli", &["wire"], "bodies are opened in wire::encoding, size-capped, and nowhere else"),
     ("brotli-decompressor", &["wire"], "bodies are opened in wire::encoding, size-capped, and nowhere else"),
     ("lz-str", &["wire"], "bodies are opened in wire::encoding, size-capped, and nowhere else"),
+    ("rdkafka", &["eventlog"], "the log's client is the log's"),
     ("zstd", &["ingest", "eventlog"], "the log compresses its own records only"),
     ("snap", &["replay"], "replay blocks are replay's"),
     ("metrics", &["telemetry"], "metric names live in telemetry"),

@@ -38,8 +38,8 @@ impl Role {
         matches!(self, Role::All | Role::Query)
     }
 
-    /// Settings without which this role cannot share its work with others: which one, and whether it is there.
-    pub fn problems(self, has_kafka: bool, has_metastore: bool) -> Vec<String> {
+    /// Settings without which this role cannot share its work with others, given `kafka.brokers` and `metastore.url`.
+    pub fn problems(self, brokers: &str, metastore: &str) -> Vec<String> {
         let name = match self {
             Role::All => return Vec::new(),
             Role::Capture => "capture",
@@ -47,12 +47,12 @@ impl Role {
             Role::Query => "query",
         };
         let mut found = Vec::new();
-        if !has_kafka && self != Role::Query {
+        if brokers.is_empty() && self != Role::Query {
             found.push(format!(
                 "server.role: `{name}` shares the log with other processes: set kafka.brokers"
             ));
         }
-        if !has_metastore {
+        if metastore.is_empty() {
             found.push(format!(
                 "server.role: `{name}` shares the metastore with other processes: set metastore.url"
             ));

@@ -343,7 +343,7 @@ impl Settings {
     pub fn contradictions(&self) -> Vec<String> {
         let mut found = self.catalog.problems(&self.metastore);
         found.extend(self.s3.problems());
-        found.extend(self.server.role.problems(self.kafka.is_used(), !self.metastore.url.is_empty()));
+        found.extend(self.server.role.problems(&self.kafka.brokers, &self.metastore.url));
         found
     }
 

@@ -38,7 +38,7 @@ use fetch::Reader;
 use produce::{Health, Producer};
 
 /// How long the brokers may take to answer when the log is opened.
-const OPENING: Duration = Duration::from_secs(10);
+const OPENING: Duration = Duration::from_secs(6);
 /// How often a broker that is away is asked.
 const ASK: Duration = Duration::from_millis(500);
 /// How often the ends of the partitions are asked for.
@@ -238,17 +238,19 @@ fn holds(settings: &Settings, number: i32, offset: u64) -> Result<bool> {
     list.add_partition_offset(&settings.topic, number, Place::Offset(offset.cast_signed()))
         .map_err(failed)?;
     consumer.assign(&list).map_err(failed)?;
-    let until = Instant::now() + OPENING / 4;
+    let until = Instant::now() + OPENING;
     while Instant::now() < until {
         match consumer.poll(ASK) {
             Some(Ok(message)) => return Ok(message.offset() == offset.cast_signed()),
-            Some(Err(error)) => match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {
-                    return Ok(false);
-                }
-                _ => {}
-            },
-            None => {}
+            Some(Err(error))
+                if matches!(
+                    error.rdkafka_error_code(),
+                    Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset)
+                ) =>
+            {
+                return Ok(false);
+            }
+            Some(Err(_)) | None => {}
         }
     }
     Ok(false)

@@ -13,24 +13,27 @@ use super::settings::Settings;
 use super::{Ends, fault};
 use crate::{Append, Error, Kind, Offset, Payload, Result};
 
-/// Whether brokers answer.
+/// Whether brokers answer, and whether they still take this producer.
 #[derive(Debug, Default)]
-pub(super) struct Health(AtomicBool);
+pub(super) struct Health {
+    down: AtomicBool,
+    disowned: AtomicBool,
+}
 
 impl Health {
     /// Whether appends are refused until somebody has heard from a broker.
     pub(super) fn is_down(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.down.load(Ordering::Acquire)
     }
 
     pub(super) fn fell(&self, reason: &str) {
-        if !self.0.swap(true, Ordering::AcqRel) {
+        if !self.down.swap(true, Ordering::AcqRel) {
             tracing::warn!(reason, "the brokers of the log do not answer; requests are told to come again");
         }
     }
 
     pub(super) fn rose(&self) {
-        if self.0.swap(false, Ordering::AcqRel) {
+        if self.down.swap(false, Ordering::AcqRel) {
             tracing::info!("the brokers of the log answer again");
         }
     }
@@ -75,6 +78,9 @@ impl ProducerContext for Context {
             Err((error, _)) => {
                 if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut) {
                     self.0.fell("a record was not acknowledged in time");
+                }
+                if error.rdkafka_error_code().is_some_and(is_disowned) {
+                    self.0.disowned.store(true, Ordering::Release);
                 }
                 Err(refusal(error))
             }
@@ -150,8 +156,11 @@ impl Producer {
     /// Puts a new producer in the place of one that says it cannot go on. What it had not delivered was answered with an
     /// error, and the new one has another identity: nothing is appended twice by it.
     pub(super) fn renew(&self) {
-        let Some((code, reason)) = self.client().client().fatal_error() else { return };
-        tracing::warn!(%code, reason, "the log's producer cannot go on; making a new one");
+        let fatal = self.client().client().fatal_error();
+        if fatal.is_none() && !self.health.disowned.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        tracing::warn!(?fatal, "the log's producer cannot go on; making a new one");
         match make(&self.settings, &self.health) {
             Ok(inner) => *self.inner.write() = Arc::new(inner),
             Err(error) => tracing::error!(%error, "cannot make a producer; trying again"),
@@ -171,6 +180,20 @@ fn make(settings: &Settings, health: &Arc<Health>) -> Result<Inner> {
         .producer()
         .create_with_context(Context(Arc::clone(health)))
         .map_err(|error| fault(Kind::Invalid, "make a producer: see kafka.properties", &error))
+}
+
+/// Whether the brokers take nothing more from this producer: after acknowledgements that did not come in time, they and the
+/// client may count its records differently for good.
+fn is_disowned(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Fatal
+            | RDKafkaErrorCode::ProducerFenced
+            | RDKafkaErrorCode::InvalidProducerEpoch
+            | RDKafkaErrorCode::InvalidProducerIdMapping
+            | RDKafkaErrorCode::OutOfOrderSequenceNumber
+            | RDKafkaErrorCode::UnknownProducerId
+    )
 }
 
 /// Why a record is not in the log, or may not be.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::kafka::{self, Settings};
 use crate::{Kind, Offset, Partitions, Record};
@@ -111,6 +112,23 @@ async fn a_broker_that_is_away_comes_back() {
         (Some("before"), Some("after"))
     );
     assert!(!read.contains(&"refused".to_owned()), "{read:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_brokers_disown_is_made_anew() {
+    let (cluster, settings) = cluster(1);
+    let log = open(&settings, &[]).await;
+    let append = |text: &'static str| log.of(0).append(text.as_bytes().into());
+    append("before").await.expect("acknowledged");
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_PRODUCER_FENCED]);
+    let error = append("refused").await.expect_err("disowned");
+    assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+    let start = Instant::now();
+    while append("after").await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(15), "made anew");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(texts(&all(&log, 0, 0).await), ["before", "after"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,7 +28,7 @@ impl Store for Sqlite {
     }
 }
 
-/// The offsets of the last commit, which must be there twice.
+/// How far the last commit went, which must be there twice.
 pub(super) fn stored(tx: &Connection) -> Result<Option<Reach>, Fault> {
     let mut reach: Option<Reach> = None;
     let mut statement = tx.prepare_cached("SELECT log_partition, log_offset FROM checkpoints")?;
