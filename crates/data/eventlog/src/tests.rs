@@ -4,4 +4,5 @@ mod anomaly;
 mod damage;
 mod model;
 mod service;
+mod space;
 mod torture;
