@@ -6,6 +6,7 @@
 mod bench;
 mod crash;
 mod docs;
+mod golden;
 mod install;
 mod mutants;
 mod run;
@@ -34,6 +35,8 @@ enum Task {
     Test(test::Options),
     /// Writes `docs/reference/` from the built binary.
     Docs(docs::Options),
+    /// Writes a data folder of this version to `fixtures/golden/`, for later versions to open.
+    Golden,
     /// Kills the real server at random moments and checks that nothing was lost or doubled.
     Crash(crash::Options),
     /// Does a fault, or all, to the real server and checks what must hold afterwards.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(&root),
         Task::Test(options) => test::run(&root, &options),
         Task::Docs(options) => docs::run(&root, &options),
+        Task::Golden => golden::run(&root),
         Task::Crash(options) => crash::run(&root, &options),
         Task::Torture(options) => torture::run(&root, &options),
         Task::Mutants(options) => mutants::run(&root, &options),

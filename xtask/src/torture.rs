@@ -3,6 +3,7 @@
 //! One file per fault. All of them are repeatable: the seed is printed first, and the same seed does the same things.
 
 mod armed;
+mod backups;
 mod batch;
 mod bombs;
 mod calls;
@@ -126,6 +127,11 @@ const FAULTS: &[Fault] = &[
     Fault { id: "R12", says: "SIGTERM under load: ends in time, nothing acked is lost", run: terminate::run },
     Fault { id: "R13", says: "a storm of retries: each event is visible once", run: storm::run },
     Fault { id: "R14", says: "a flipped bit: found, or harmless, never a wrong answer", run: rot::run },
+    Fault {
+        id: "R16",
+        says: "a backup under load, restored elsewhere: every event acked before it, once",
+        run: backups::run,
+    },
     Fault { id: "R19", says: "secrets are told to nobody, whatever is asked", run: secrets::run },
     Fault { id: "R20", says: "one loud project: the others do not notice", run: neighbours::run },
 ];

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("table", &["event", "identity", "telemetry"]),
     ("query", &["event", "wire", "table", "telemetry"]),
     ("ingest", &["event", "wire", "identity", "replay", "eventlog", "metastore", "table", "telemetry"]),
+    ("backup", &["eventlog", "metastore", "table", "telemetry"]),
     ("outbound", &[]),
     ("connectors", &["event", "table", "telemetry", "outbound"]),
     ("server", &[CORE, DATA]),

@@ -1,11 +1,13 @@
 //! One file per command; this one only chooses.
 
+mod backup;
 mod check;
 mod keys;
 mod paper;
 mod projects;
 mod query;
 mod reference;
+mod restore;
 mod serve;
 mod settings;
 mod table;
@@ -23,6 +25,8 @@ pub fn run(words: Words) -> anyhow::Result<()> {
         Command::Settings => settings::run(&shared),
         Command::Check { url } => check::run(&shared, url.as_deref()),
         Command::Table { command } => table::run(&shared, command),
+        Command::Backup(wanted) => backup::run(&shared, wanted),
+        Command::Restore(wanted) => restore::run(&shared, &wanted),
         Command::Projects { command } => projects::run(&shared, command),
         Command::Keys { command } => keys::run(&shared, command),
         Command::Reference { part } => reference::run(part),

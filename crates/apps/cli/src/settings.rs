@@ -50,6 +50,11 @@ pub fn resolve(file: Option<&Path>, flags: &[(&str, String)]) -> anyhow::Result<
     resolve_from(file, std::env::vars(), flags)
 }
 
+/// What AWS tools read of the environment, for object stores that backups go to.
+pub fn store_options() -> Vec<(String, String)> {
+    std::env::vars().filter(|(name, _)| name.starts_with("AWS_")).collect()
+}
+
 /// The defaults alone.
 pub fn defaults() -> anyhow::Result<Resolved> {
     resolve_from(None, std::iter::empty(), &[])

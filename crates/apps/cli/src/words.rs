@@ -52,6 +52,11 @@ pub enum Command {
         #[command(subcommand)]
         command: Table,
     },
+    /// Write a backup of the data folder, which a server may be using: a folder, or `s3://BUCKET/PREFIX` with the
+    /// credentials that AWS tools read (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, ...). Only what is not there yet is copied.
+    Backup(Backup),
+    /// Make a data folder of a backup, or of another data folder at rest (which moves it).
+    Restore(Restore),
     /// List or create projects.
     Projects {
         /// What to do.
@@ -70,6 +75,54 @@ pub enum Command {
         /// Which part.
         part: Reference,
     },
+}
+
+/// `tenrec backup`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Backup {
+    /// What to do with backups that are there.
+    #[command(subcommand)]
+    pub command: Option<Backups>,
+    /// Where backups are kept.
+    #[arg(required = true)]
+    pub target: Option<String>,
+}
+
+/// `tenrec backup COMMAND`.
+#[derive(Debug, Subcommand)]
+pub enum Backups {
+    /// Print the backups, oldest first.
+    List {
+        /// Where they are kept.
+        target: String,
+    },
+    /// Read everything, compare checksums, follow what names what, check the metastore; one line per fault.
+    Verify {
+        /// Where they are kept.
+        target: String,
+    },
+    /// Remove old backups and what only they need.
+    Prune {
+        /// Where they are kept.
+        target: String,
+        /// How many of the newest stay.
+        #[arg(long, value_name = "N")]
+        keep: usize,
+    },
+}
+
+/// `tenrec restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// Where backups are kept, or a data folder that no server is using.
+    pub source: String,
+    /// The new data folder, missing or empty; `--data` if not given.
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// Name of the backup; the newest if not given.
+    #[arg(long, value_name = "ID")]
+    pub backup: Option<String>,
 }
 
 /// `tenrec query`.

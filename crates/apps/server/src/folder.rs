@@ -38,6 +38,12 @@ pub fn has_data(data: &Path, url: &str) -> bool {
 /// # Errors
 /// Which file is missing, and what to do.
 pub fn check_whole(data: &Path, url: &str) -> Result<(), String> {
+    if data.join(backup::MARKER).exists() {
+        let shown = data.display();
+        return Err(format!(
+            "a restore into {shown} has not ended: wait for it, or empty the folder and restore again"
+        ));
+    }
     let (metastore, catalog) = (metastore_path(data), catalog(data));
     let missing = |file: &Path, holds: &str, rest: &Path| {
         format!(

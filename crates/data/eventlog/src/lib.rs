@@ -24,6 +24,7 @@ mod batch;
 mod contract;
 pub mod disk;
 mod error;
+mod extent;
 mod journal;
 mod local;
 mod pack;
@@ -38,6 +39,7 @@ mod writer;
 
 pub use contract::{Append, EventLog, Stats};
 pub use error::{Error, Kind, Result};
+pub use extent::{Extent, is_segment, measure};
 pub use local::Segments;
 pub use record::{Offset, Payload, Record};
 pub use settings::Settings;

@@ -5,6 +5,7 @@
 //! Other processes (the CLI) may open the same file at the same time.
 
 mod checkpoint;
+pub mod copy;
 mod cursor;
 mod definition;
 mod fault;

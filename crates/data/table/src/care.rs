@@ -10,7 +10,7 @@ mod column;
 mod compact;
 mod erase;
 mod expire;
-mod live;
+pub(crate) mod live;
 mod manifest;
 mod merge;
 mod orphan;

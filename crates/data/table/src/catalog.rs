@@ -77,8 +77,8 @@ impl Embedded {
             return Ok(());
         }
         let text = format!(
-            "{ident} was made at {location}, not below {}. Tables know their files by absolute path, so a data folder \
-             cannot be moved: put it back where it was, or make the old path lead here (a bind mount).",
+            "{ident} was made at {location}, not below {}. Tables know their files by absolute path: put the \
+             folder back where it was and move it with `tenrec restore OLD --to NEW`.",
             self.warehouse
         );
         Err(Error::new(ErrorKind::FeatureUnsupported, text))

@@ -8,6 +8,7 @@
 //! between the two is one step under one lock, so a reader sees it exactly once.
 
 pub mod care;
+pub mod carry;
 pub mod catalog;
 mod commit;
 mod disk;

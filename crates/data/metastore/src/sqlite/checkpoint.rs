@@ -6,7 +6,7 @@ use super::{definition, person};
 use crate::checkpoint::{Checkpoint, Store};
 use crate::{Kind, Result};
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::sync::Arc;
 
 /// The log has one partition until it is shared.
@@ -18,7 +18,7 @@ const COPY: &str = "checkpoint";
 #[async_trait]
 impl Store for Sqlite {
     async fn checkpoint(&self) -> Result<Option<u64>> {
-        self.read("read the checkpoint", stored).await
+        self.read("read the checkpoint", |tx| stored(tx)).await
     }
 
     async fn claim(&self) -> Result<()> {
@@ -30,7 +30,8 @@ impl Store for Sqlite {
     }
 }
 
-fn stored(tx: &Transaction<'_>) -> Result<Option<u64>, Fault> {
+/// The offset of the last commit, which must be there twice.
+pub(super) fn stored(tx: &Connection) -> Result<Option<u64>, Fault> {
     let offset: Option<i64> = tx
         .prepare_cached("SELECT log_offset FROM checkpoints WHERE log_partition = ?1")?
         .query_row([PARTITION], |row| row.get(0))

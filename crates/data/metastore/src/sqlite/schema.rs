@@ -12,38 +12,41 @@ const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
 
 /// Brings the schema up to date, each step in its own transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
-    let newest = MIGRATIONS.len();
     loop {
         // Immediate: of two processes that open the file at once, the second waits and then finds it done.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let stored: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let application: i32 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let tables: i64 =
-            transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if application != APPLICATION && (application != 0 || stored != 0 || tables != 0) {
-            return Err(Kind::Invalid
-                .error(
-                    "the metadata file is a SQLite database of another program: point Tenrec at its own file",
-                )
-                .into());
-        }
-        let version = usize::try_from(stored).unwrap_or(usize::MAX);
-        if version > newest {
-            return Err(Kind::Invalid
-                .error(format!(
-                    "the metadata file has schema version {stored}, this program knows up to {newest}: \
-                     start the newer version of Tenrec that wrote it"
-                ))
-                .into());
-        }
+        let version = refuse_other(&transaction)?;
         let Some(step) = MIGRATIONS.get(version) else { return Ok(()) };
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
-        transaction.pragma_update(None, "user_version", stored + 1)?;
+        transaction.pragma_update(None, "user_version", version as i64 + 1)?;
         telemetry::fail_point!("metastore.before_migration");
         transaction.commit()?;
         telemetry::fail_point!("metastore.after_migration");
     }
+}
+
+/// The schema version of a file; refuses one of another program or of a newer version of this one.
+pub(super) fn refuse_other(connection: &Connection) -> Result<usize, Fault> {
+    let newest = MIGRATIONS.len();
+    let stored: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION && (application != 0 || stored != 0 || tables != 0) {
+        return Err(Kind::Invalid
+            .error("the metadata file is a SQLite database of another program: point Tenrec at its own file")
+            .into());
+    }
+    let version = usize::try_from(stored).unwrap_or(usize::MAX);
+    if version > newest {
+        return Err(Kind::Invalid
+            .error(format!(
+                "the metadata file has schema version {stored}, this program knows up to {newest}: \
+                 start the newer version of Tenrec that wrote it"
+            ))
+            .into());
+    }
+    Ok(version)
 }
 
 /// Reads the whole file once and refuses it when SQLite finds damage: in its pages, or between rows and indexes, so that

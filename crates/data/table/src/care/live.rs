@@ -27,7 +27,7 @@ fn unread(table: &Table, path: &str, error: iceberg::Error) -> Error {
 }
 
 /// The manifests of one snapshot.
-pub(super) async fn manifests(table: &Table, snapshot: &SnapshotRef) -> Result<Vec<ManifestFile>> {
+pub(crate) async fn manifests(table: &Table, snapshot: &SnapshotRef) -> Result<Vec<ManifestFile>> {
     let list = table.manifest_list_reader(snapshot).load().await;
     let list = list.map_err(|error| unread(table, snapshot.manifest_list(), error))?;
     Ok(list.consume_entries().into_iter().collect())
@@ -42,14 +42,14 @@ pub(super) async fn current_manifests(table: &Table) -> Result<Vec<ManifestFile>
 }
 
 /// The files of one manifest that are part of the table.
-pub(super) async fn entries(table: &Table, manifest: &ManifestFile) -> Result<Vec<ManifestEntryRef>> {
+pub(crate) async fn entries(table: &Table, manifest: &ManifestFile) -> Result<Vec<ManifestEntryRef>> {
     let loaded = manifest.load_manifest(table.file_io()).await;
     let loaded = loaded.map_err(|error| unread(table, &manifest.manifest_path, error))?;
     Ok(loaded.into_parts().0.into_iter().filter(|entry| entry.is_alive()).collect())
 }
 
 /// Whether a manifest names any file that is part of the table.
-pub(super) fn has_live(manifest: &ManifestFile) -> bool {
+pub(crate) fn has_live(manifest: &ManifestFile) -> bool {
     manifest.has_added_files() || manifest.has_existing_files()
 }
 

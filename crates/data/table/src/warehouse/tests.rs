@@ -430,5 +430,5 @@ async fn a_copied_folder_says_that_it_was_moved() {
     std::fs::copy(old.join("catalog.db"), new.join("catalog.db")).unwrap();
     let error = Warehouse::open(Settings { dir: new }).await.err().unwrap();
     assert_eq!(error.kind(), Kind::Invalid);
-    assert!(error.to_string().contains("cannot be moved"), "{error}");
+    assert!(error.to_string().contains("tenrec restore"), "{error}");
 }
