@@ -6,4 +6,5 @@ mod damage;
 mod kafka;
 mod model;
 mod service;
+mod space;
 mod torture;
