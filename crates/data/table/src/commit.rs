@@ -8,7 +8,7 @@ use crate::care::{append, drop_snapshots, old_snapshots, unlink_unreachable};
 use crate::catalog::is_unclear;
 use crate::error::{Context, kind_of};
 use crate::schema::{Bound, TABLES};
-use crate::warehouse::{Warehouse, committed_reach, said};
+use crate::warehouse::{Warehouse, committed_reach};
 use crate::write::{Job, discard};
 use crate::{Error, Kind, Result};
 use event::Reach;

@@ -12,6 +12,7 @@ pub mod carry;
 pub mod catalog;
 mod commit;
 mod disk;
+mod encoding;
 mod error;
 pub mod objects;
 pub mod outside;

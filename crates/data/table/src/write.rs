@@ -1,7 +1,8 @@
 //! Tail rows into Parquet files: one sorted file per table partition.
 
+use crate::encoding;
 use crate::error::Context;
-use crate::schema::{Bound, Kind as ColumnKind};
+use crate::schema::Bound;
 use crate::sink::Sink;
 use crate::{Kind, Result};
 use arrow::array::AsArray;
@@ -11,10 +12,6 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, Rows, SortField};
 use iceberg::spec::{DataFile, Literal, Struct};
 use iceberg::table::Table;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::SortingColumn;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -23,9 +20,6 @@ use uuid::Uuid;
 pub(crate) const FILE_ROWS: usize = 1 << 18;
 /// Rows are gathered for the encoder in chunks of about this many bytes.
 const CHUNK_BYTES: usize = 4 << 20;
-/// zstd level of data files. On events level 1 gives smaller files than levels 2 to 5, in less time: text that is mostly
-/// random ids gains nothing from a longer search.
-const LEVEL: i32 = 1;
 /// Microseconds in a day.
 pub(crate) const DAY: i64 = 86_400_000_000;
 
@@ -111,7 +105,7 @@ impl Job {
     fn write_file(&self, place: Place, rows: &[At]) -> Result<Option<DataFile>> {
         let partition = Struct::from_iter([Some(Literal::long(place.0)), Some(Literal::date(place.1))]);
         let name = format!("{:012}-{}", self.offset, Uuid::now_v7().simple());
-        let properties = properties(&self.bound, rows.len());
+        let properties = encoding::of_rows(&self.bound, rows.len(), &self.batches);
         let mut sink = Sink::open(&self.table, &self.bound, partition, &name, properties)?;
         let total: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
         let bytes: usize = self.batches.iter().map(RecordBatch::get_array_memory_size).sum();
@@ -145,56 +139,4 @@ pub(crate) fn sort_order(bound: &Bound, table: &Table) -> Option<i32> {
     let ours = bound.def.sort.iter().map(|name| bound.iceberg.field_id_by_name(name));
     let theirs = order.fields.iter().map(|field| Some(field.source_id));
     if ours.eq(theirs) { i32::try_from(order.order_id).ok().filter(|id| *id != 0) } else { None }
-}
-
-/// How a file of about `rows` rows is encoded.
-pub(crate) fn properties(bound: &Bound, rows: usize) -> WriterProperties {
-    let level = ZstdLevel::try_new(LEVEL).unwrap_or_default();
-    let sorting = bound.def.sort.iter().filter_map(|name| bound.arrow.index_of(name).ok());
-    let sorting =
-        sorting.map(|at| SortingColumn { column_idx: at as i32, descending: false, nulls_first: true });
-    let mut builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_created_by(concat!("tenrec ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_max_row_group_row_count(Some(FILE_ROWS))
-        .set_max_row_group_bytes(None)
-        .set_sorting_columns(Some(sorting.collect()));
-    for column in bound.def.columns {
-        let path = ColumnPath::from(column.name);
-        match column.kind {
-            // Long texts that never repeat: neither a dictionary nor bounds of them help anybody.
-            ColumnKind::Json => {
-                builder = builder
-                    .set_column_dictionary_enabled(path.clone(), false)
-                    .set_column_statistics_enabled(path, EnabledStatistics::None);
-            }
-            // Never the same twice. Lengths apart from the text: they compress to nothing and the text loses what
-            // interrupts it.
-            ColumnKind::Uuid if column.name == "uuid" => {
-                builder = builder
-                    .set_column_dictionary_enabled(path.clone(), false)
-                    .set_column_encoding(path, Encoding::DELTA_LENGTH_BYTE_ARRAY);
-            }
-            // The time rows are sorted by: the steps are small, and a dictionary of them all is not.
-            ColumnKind::Timestamp if bound.def.sort.contains(&column.name) => {
-                builder = builder
-                    .set_column_dictionary_enabled(path.clone(), false)
-                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-            }
-            ColumnKind::Text if column.name == "distinct_id" => {
-                builder = builder
-                    .set_column_bloom_filter_enabled(path.clone(), true)
-                    .set_column_bloom_filter_fpp(path.clone(), 0.02)
-                    .set_column_bloom_filter_ndv(path, rows as u64);
-            }
-            // Where too many values differ for a dictionary.
-            ColumnKind::Uuid | ColumnKind::Text
-                if column.promoted_from.is_some() || column.kind == ColumnKind::Uuid =>
-            {
-                builder = builder.set_column_encoding(path, Encoding::DELTA_LENGTH_BYTE_ARRAY);
-            }
-            _ => {}
-        }
-    }
-    builder.build()
 }

@@ -129,6 +129,11 @@ impl<'a> Merge<'a> {
         Ok(merge)
     }
 
+    /// Rows in memory: all that are still to come, unless there are large files.
+    pub(super) fn held(&self) -> &[RecordBatch] {
+        &self.held
+    }
+
     fn add(&mut self, source: &Source) -> Result<()> {
         let unread = || format!("read {}", source.location);
         let file = source.objects.fetch(&source.location)?;

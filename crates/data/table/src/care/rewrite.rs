@@ -3,10 +3,11 @@
 use super::live::{Place, place};
 use super::merge::{Keep, Merge, Source};
 use super::{clock, replace::Part};
+use crate::encoding;
 use crate::objects::Objects;
 use crate::schema::Bound;
 use crate::sink::Sink;
-use crate::write::{FILE_ROWS, discard, properties, sort_order};
+use crate::write::{FILE_ROWS, discard, sort_order};
 use crate::{Error, Kind, Result, error::Context};
 use arrow::array::BooleanArray;
 use arrow::record_batch::RecordBatch;
@@ -115,7 +116,7 @@ impl Rewrite {
             let (sink, filled) = match &mut open {
                 Some(open) => open,
                 None => {
-                    let properties = properties(&self.bound, rows);
+                    let properties = encoding::of_rows(&self.bound, rows, merge.held());
                     let name = format!("care-{}", clock::fresh_name());
                     let sink = Sink::open(&self.table, &self.bound, partition.clone(), &name, properties)?;
                     open.insert((sink, 0))
