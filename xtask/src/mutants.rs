@@ -148,7 +148,9 @@ fn change(root: &Path, group: &Group, shard: Option<&str>) -> anyhow::Result<Cou
     let mut command = run::cargo();
     command.args(["mutants", "--no-shuffle", "--timeout", "180", "--package", group.package]).arg("--output");
     command.arg(&notes).current_dir(root);
-    group.files.iter().for_each(|file| drop(command.args(["--file", file])));
+    for file in group.files {
+        command.args(["--file", file]);
+    }
     if let Some(shard) = shard {
         command.args(["--shard", shard, "--sharding", "round-robin"]);
     }
