@@ -26,19 +26,32 @@ const DICTIONARY_BYTES: usize = 6 << 20;
 /// Bytes of a dictionary when nobody looked at the rows.
 const UNSEEN_BYTES: usize = 1 << 20;
 
-/// For a file of about `rows` rows, of which `batches` hold some or all.
+/// For a file of `rows` rows that are among those of `batches`.
 pub(crate) fn of_rows(bound: &Bound, rows: usize, batches: &[RecordBatch]) -> WriterProperties {
+    build(bound, rows, |column| looked_at(bound, column, batches))
+}
+
+/// For a file of about `rows` rows of other files, of which `batches` hold some or all; `repeats` tells in which columns
+/// most of these files found values again. Those that did not may do so together.
+pub(crate) fn of_files(
+    bound: &Bound,
+    rows: usize,
+    batches: &[RecordBatch],
+    repeats: impl Fn(&str) -> bool,
+) -> WriterProperties {
     let held: usize = batches.iter().map(RecordBatch::num_rows).sum();
     build(bound, rows, |column| {
         // A few rows do not tell whether values come again.
-        if held < rows / 2 {
-            return None;
-        }
-        let position = bound.arrow.index_of(column.name).ok()?;
-        let arrays: Option<Vec<&StringArray>> =
-            batches.iter().map(|batch| batch.column(position).as_string_opt()).collect();
-        Some(dictionary(&arrays?))
+        let looked = if held < rows / 2 { None } else { looked_at(bound, column, batches) };
+        looked.or_else(|| repeats(column.name).then_some(DICTIONARY_BYTES))
     })
+}
+
+fn looked_at(bound: &Bound, column: &Column, batches: &[RecordBatch]) -> Option<usize> {
+    let position = bound.arrow.index_of(column.name).ok()?;
+    let arrays: Option<Vec<&StringArray>> =
+        batches.iter().map(|batch| batch.column(position).as_string_opt()).collect();
+    Some(dictionary(&arrays?))
 }
 
 /// `dictionary` tells how large a dictionary of a column may be, 0 for none, if it knows.

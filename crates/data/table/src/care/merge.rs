@@ -15,8 +15,10 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Encoding;
+use parquet::file::metadata::RowGroupMetaData;
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
 /// Rows decoded at once from a file that is not read whole.
 const BATCH_ROWS: usize = 1024;
@@ -105,6 +107,9 @@ pub(super) struct Merge<'a> {
     heads: BinaryHeap<Head>,
     /// Batches that cursors are in or that the next chunk takes rows from.
     held: Vec<RecordBatch>,
+    /// Rows of all files, and by column those of files that keep it as a dictionary.
+    rows: u64,
+    repeating: HashMap<String, u64>,
     /// Rows read, those that do not stay included.
     pub(super) read: u64,
 }
@@ -122,7 +127,9 @@ impl<'a> Merge<'a> {
         let converter =
             RowConverter::new(fields).context(Kind::Bug, || format!("sort rows of {}", bound.def.name))?;
         let (inputs, cursors, heads, held) = (Vec::new(), Vec::new(), BinaryHeap::new(), Vec::new());
-        let mut merge = Self { bound, keep, converter, sort, inputs, cursors, heads, held, read: 0 };
+        let (rows, repeating, read) = (0, HashMap::new(), 0);
+        let mut merge =
+            Self { bound, keep, converter, sort, inputs, cursors, heads, held, rows, repeating, read };
         for source in sources {
             merge.add(source)?;
         }
@@ -134,6 +141,25 @@ impl<'a> Merge<'a> {
         &self.held
     }
 
+    /// Whether the values of a column come again in most of the files, as far as these tell by how they keep it.
+    pub(super) fn repeats(&self, column: &str) -> bool {
+        self.repeating.get(column).is_some_and(|rows| rows * 2 > self.rows)
+    }
+
+    fn note_encodings(&mut self, groups: &[RowGroupMetaData]) {
+        for group in groups {
+            let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+            self.rows += rows;
+            for column in group.columns() {
+                // Behind a dictionary that grew too large the rest is kept without.
+                let whole = column.encodings().all(|encoding| encoding != Encoding::DELTA_LENGTH_BYTE_ARRAY);
+                if whole && column.dictionary_page_offset().is_some() {
+                    *self.repeating.entry(column.column_path().string()).or_default() += rows;
+                }
+            }
+        }
+    }
+
     fn add(&mut self, source: &Source) -> Result<()> {
         let unread = || format!("read {}", source.location);
         let file = source.objects.fetch(&source.location)?;
@@ -142,6 +168,7 @@ impl<'a> Merge<'a> {
         let groups = builder.metadata().row_groups();
         let bytes: i64 = groups.iter().map(|group| group.total_byte_size()).sum();
         let left: usize = groups.iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).sum();
+        self.note_encodings(groups);
         let whole = u64::try_from(bytes).is_ok_and(|bytes| bytes <= WHOLE_BYTES);
         let batch_rows = if whole { left.max(1) } else { BATCH_ROWS };
         let reader = builder.with_batch_size(batch_rows).build().context(Kind::Corrupt, unread)?;

@@ -116,7 +116,8 @@ impl Rewrite {
             let (sink, filled) = match &mut open {
                 Some(open) => open,
                 None => {
-                    let properties = encoding::of_rows(&self.bound, rows, merge.held());
+                    let repeats = |column: &str| merge.repeats(column);
+                    let properties = encoding::of_files(&self.bound, rows, merge.held(), repeats);
                     let name = format!("care-{}", clock::fresh_name());
                     let sink = Sink::open(&self.table, &self.bound, partition.clone(), &name, properties)?;
                     open.insert((sink, 0))
