@@ -9,6 +9,7 @@ mod bombs;
 mod calls;
 mod clocks;
 mod exchange;
+mod failing;
 mod full_disk;
 mod kills;
 mod load;
@@ -23,6 +24,7 @@ mod rot;
 mod secrets;
 mod slow;
 mod stage;
+mod stores;
 mod storm;
 mod strace;
 mod terminate;
@@ -114,6 +116,11 @@ const FAULTS: &[Fault] = &[
         id: "R4",
         says: "a full disk: refused with a time, SQL answers, it goes on by itself",
         run: full_disk::run,
+    },
+    Fault {
+        id: "R5",
+        says: "a store and a catalog that fail: nothing acked is lost or doubled, no orphans stay",
+        run: stores::run,
     },
     Fault { id: "R7", says: "slow and silent clients: cut off, the others do not notice", run: slow::run },
     Fault { id: "R8", says: "bodies that unpack to much: little memory, little time", run: bombs::run },

@@ -34,6 +34,9 @@ pub enum Command {
         /// Address to listen on; port 0 picks a free one.
         #[arg(long, value_name = "ADDR")]
         listen: Option<String>,
+        /// Which part of the work to do: all, capture, writer or query.
+        #[arg(long, value_name = "ROLE")]
+        role: Option<String>,
     },
     /// Ask a question in SQL.
     Query(Query),

@@ -66,6 +66,10 @@ async fn watch(watched: Weak<Moments>) {
 /// `POST /api/backups`: takes a moment; the answer names its files.
 pub async fn take(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
     check(&app, &headers).await?;
+    if !app.settings.holds_its_tables() || app.settings.kafka.is_used() {
+        let text = "The log or the tables of this server are not in its data folder: `tenrec backup --data` says how to protect them.";
+        return Err(Problem::invalid("not_possible", text, None));
+    }
     if !app.settings.metastore.url.is_empty() {
         let text = "The metastore of this server is in PostgreSQL: stop the server, run pg_dump and `tenrec backup` together.";
         return Err(Problem::invalid("not_possible", text, None));

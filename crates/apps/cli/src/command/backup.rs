@@ -9,6 +9,7 @@ use ::backup::{About, Point, Progress, Saved, Store, Target};
 use anyhow::Context;
 use jiff::Timestamp;
 use remote::Remote;
+use server::Settings;
 use std::io::{IsTerminal, Write};
 
 /// Runs the command.
@@ -66,9 +67,26 @@ pub(super) fn line(verb: &'static str) -> impl FnMut(Progress) + Send {
     }
 }
 
+/// A backup holds log and tables, so that everything acknowledged is in it: both must be in the folder.
+pub(super) fn refuse_elsewhere(settings: &Settings) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        settings.holds_its_tables(),
+        "the tables are not in the data folder (table.location, catalog.kind): a backup would be without them. Protect \
+         the bucket and the catalog where they are, with versions or copies"
+    );
+    anyhow::ensure!(
+        !settings.kafka.is_used(),
+        "the log is a topic (kafka.brokers), which a backup of the folder cannot hold: back up the folder, the \
+         database and the topic with their own tools, while the writer is stopped"
+    );
+    Ok(())
+}
+
 fn save(shared: &Shared, target: &str) -> anyhow::Result<()> {
     let target = open(target)?;
-    let url = settings::resolve(shared.config.as_deref(), &[])?.settings.metastore.url;
+    let settings = settings::resolve(shared.config.as_deref(), &[])?.settings;
+    refuse_elsewhere(&settings)?;
+    let url = settings.metastore.url;
     wait_for(async {
         let mut database = None;
         let about = match url.as_str() {
@@ -78,7 +96,7 @@ fn save(shared: &Shared, target: &str) -> anyhow::Result<()> {
                 store.claim().await.context(
                     "the metastore is in PostgreSQL and a server is using it: stop the server, run pg_dump, then this",
                 )?;
-                let checkpoint = store.checkpoint().await?.unwrap_or(0);
+                let checkpoint = store.checkpoint().await?.unwrap_or_default().of(0);
                 database = Some(store);
                 about(Store::Elsewhere(checkpoint), true)
             }

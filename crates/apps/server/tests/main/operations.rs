@@ -39,19 +39,22 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
     let directory =
         ingest::Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await.expect("keys");
     let directory = Arc::new(directory);
-    let warehouse = table::Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("tables");
+    let warehouse = table::Warehouse::open(table::Settings::at(dir.to_owned())).await.expect("tables");
     let warehouse = Arc::new(warehouse);
     let bounds =
         ingest::accept::Bounds { decompressed: 1 << 20, events: event::event_size::Limits::default() };
     App::new(Parts {
-        door: ingest::Door::new(log, directory.clone(), bounds),
+        door: Some(ingest::Door::new(log.into(), directory.clone(), bounds)),
+        log: None,
         trusted: Vec::new(),
         clock: Clock::from_setting(&settings.clock.fixed),
         settings,
         directory,
         metastore,
-        outside: warehouse.outside(),
-        engine: Arc::new(query::Engine::new(warehouse, query::Limits::default()).expect("engine")),
+        outside: Some(warehouse.outside()),
+        data: dir.to_owned(),
+        moments: server::moments::Moments::watched(),
+        engine: Some(Arc::new(query::Engine::new(warehouse, query::Limits::default()).expect("engine"))),
         metrics: telemetry::install(),
         pressure: Arc::new(server::pressure::Pressure::new(100, 1 << 20)),
         readiness,

@@ -9,6 +9,7 @@ mod keys;
 mod kill;
 mod model;
 mod place;
+mod pointer;
 mod projects;
 mod reopen;
 mod sample;

@@ -12,8 +12,8 @@ use super::live::{files, place};
 use super::replace::Part;
 use super::rewrite::{Rewrite, Sieve, all_columns};
 use super::{Listener, Progress, aside};
-use crate::catalog::local_path;
 use crate::error::Context;
+use crate::objects::Objects;
 use crate::schema::TableDef;
 use crate::warehouse::Warehouse;
 use crate::{Error, Kind, Result};
@@ -27,7 +27,6 @@ use iceberg::table::Table;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::{BTreeSet, HashSet};
-use std::fs::File;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -112,12 +111,14 @@ fn quoted(id: &str) -> String {
 }
 
 /// How many rows of a file go.
-fn matches(sieve: &Sieve, columns: &[(&'static str, Tells)], entry: &ManifestEntryRef) -> Result<u64> {
-    let path = local_path(entry.file_path())
-        .ok_or_else(|| Error::new(Kind::Invalid, format!("{} is not on this machine", entry.file_path())))?;
-    let unread = || format!("read {}", path.display());
-    crate::seal::verify(&path)?;
-    let file = File::open(&path).context(Kind::Corrupt, unread)?;
+fn matches(
+    objects: &Objects,
+    sieve: &Sieve,
+    columns: &[(&'static str, Tells)],
+    entry: &ManifestEntryRef,
+) -> Result<u64> {
+    let unread = || format!("read {}", entry.file_path());
+    let file = objects.fetch(entry.file_path())?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).context(Kind::Corrupt, unread)?;
     let names = columns.iter().map(|(name, _)| *name).chain(["team_id"]);
     let mask = ProjectionMask::columns(builder.parquet_schema(), names);
@@ -132,7 +133,7 @@ fn matches(sieve: &Sieve, columns: &[(&'static str, Tells)], entry: &ManifestEnt
 
 /// The files with rows that go; `clean` learns those without.
 async fn dirty(
-    table: Table,
+    (table, objects): (Table, Objects),
     def: &'static TableDef,
     project: ProjectId,
     sieve: Sieve,
@@ -145,7 +146,7 @@ async fn dirty(
         if clean.contains(entry.file_path()) || place.is_some_and(|(team, _)| team != project.0) {
             continue;
         }
-        if matches(&sieve, &columns, &entry)? == 0 {
+        if matches(&objects, &sieve, &columns, &entry)? == 0 {
             clean.insert(entry.file_path().to_owned());
         } else if place.is_some() {
             dirty.push(entry);
@@ -177,7 +178,7 @@ impl Warehouse {
         let mut clean = HashSet::new();
         for _ in 0..PASSES {
             let (_, _, at) = self.current(table)?;
-            let look = dirty(at.clone(), def, whose.project, sieve.clone(), clean);
+            let look = dirty((at.clone(), self.objects()), def, whose.project, sieve.clone(), clean);
             let found;
             (found, clean) = aside("looking for a person's rows", look).await?;
             let mut progress = Progress { table: def.name, done: 0, total: found.len(), rows: erased.rows };
@@ -197,7 +198,8 @@ impl Warehouse {
                 let stopped = self.stopped.clone();
                 let (table, bound) = (at.clone(), bound.clone());
                 let (files, target_bytes) = (vec![entry], usize::MAX);
-                let rewrite = Rewrite { table, bound, place, files, target_bytes, stopped, sieve };
+                let objects = self.objects();
+                let rewrite = Rewrite { table, objects, bound, place, files, target_bytes, stopped, sieve };
                 let done = tokio::task::spawn_blocking(move || rewrite.run()).await;
                 match done.context(Kind::Bug, || format!("erase rows of {}", def.name))? {
                     Ok(done) => parts.push(done.part),
