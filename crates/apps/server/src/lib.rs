@@ -22,7 +22,7 @@ pub mod health;
 pub mod iceberg;
 pub mod inspect;
 pub mod layer;
-mod moments;
+pub mod moments;
 pub mod place;
 pub mod pointers;
 pub mod pressure;
