@@ -39,6 +39,13 @@ def js_modules():
 
 
 @pytest.fixture(scope="session")
+def store_python():
+    value = os.environ.get("TENREC_E2E_STORE")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenrec" / "e2e"
+    return value or str(cache / "store" / "bin" / "python")
+
+
+@pytest.fixture(scope="session")
 def chromium():
     path = shutil.which(os.environ.get("TENREC_E2E_CHROMIUM", "chromium"))
     assert path, "no Chromium on this machine: install one, or name it in CHROMIUM"

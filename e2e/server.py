@@ -64,7 +64,9 @@ class Server:
         self.url = None
 
     def start(self):
-        address = f"127.0.0.1:{free_port()}"
+        return self.start_at(f"127.0.0.1:{free_port()}")
+
+    def start_at(self, address):
         self.url = f"http://{address}"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

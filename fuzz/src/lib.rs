@@ -124,6 +124,14 @@ pub fn traces(data: &[u8]) {
     }
 }
 
+/// The SQL front. Its seeds and a stable driver are beside it, in `query`.
+#[cfg(feature = "sql")]
+pub fn sql(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        query::examine(text);
+    }
+}
+
 /// A log whose file was damaged: the first two bytes say where, the rest is written there. It opens with whole records
 /// or not at all.
 pub fn log(data: &[u8]) {

@@ -9,6 +9,8 @@ use std::process::Command;
 pub struct Tools {
     /// The Python of the virtual environment.
     pub python: PathBuf,
+    /// The Python that a store which speaks S3 runs with.
+    pub store: PathBuf,
     /// `node_modules` with posthog-node.
     pub node: PathBuf,
     /// `node_modules` with posthog-js and playwright-core.
@@ -22,12 +24,13 @@ pub fn tools(root: &Path) -> anyhow::Result<Tools> {
     let cache = cache()?.join("e2e");
     std::fs::create_dir_all(&cache)?;
     let python = python(root, &cache)?;
+    let store = store(root)?;
     if !run::exists("npm") {
         apt(&["nodejs", "npm"]).context("node and npm are needed by the end-to-end tests")?;
     }
     let node = packages(root, &cache, "node")?;
     let js = packages(root, &cache, "js")?;
-    Ok(Tools { python, node, js, chromium: chromium(&cache) })
+    Ok(Tools { python, store, node, js, chromium: chromium(&cache) })
 }
 
 /// The virtual environment only: what `crash` reads the tables back with.
@@ -35,6 +38,13 @@ pub fn python_only(root: &Path) -> anyhow::Result<PathBuf> {
     let cache = cache()?.join("e2e");
     std::fs::create_dir_all(&cache)?;
     python(root, &cache)
+}
+
+/// The Python that a store which speaks S3 runs with.
+pub fn store(root: &Path) -> anyhow::Result<PathBuf> {
+    let cache = cache()?.join("e2e");
+    std::fs::create_dir_all(&cache)?;
+    environment(&root.join("e2e/store-requirements.txt"), &cache.join("store"))
 }
 
 /// A PostgreSQL server: the metastore's tests start one of their own.
@@ -80,21 +90,24 @@ pub fn cache() -> anyhow::Result<PathBuf> {
 }
 
 fn python(root: &Path, cache: &Path) -> anyhow::Result<PathBuf> {
-    let home = cache.join("python");
+    environment(&root.join("e2e/requirements.txt"), &cache.join("python"))
+}
+
+/// A virtual environment with the packages of a list.
+fn environment(list: &Path, home: &Path) -> anyhow::Result<PathBuf> {
     let python = home.join("bin/python");
-    let list = root.join("e2e/requirements.txt");
-    if is_current(&list, &home) {
+    if is_current(list, home) {
         return Ok(python);
     }
     println!("installing Python packages into {}", home.display());
-    let create = || run::quiet(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home));
+    let create = || run::quiet(Command::new("python3").args(["-m", "venv", "--clear"]).arg(home));
     if create().is_err() {
         apt(&["python3", "python3-venv", "python3-pip"]).context("python3 with venv is needed")?;
         create()?;
     }
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-    run::quiet(Command::new(&python).args(pip).arg(&list))?;
-    note_current(&list, &home)?;
+    run::quiet(Command::new(&python).args(pip).arg(list))?;
+    note_current(list, home)?;
     Ok(python)
 }
 

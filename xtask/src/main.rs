@@ -8,6 +8,7 @@ mod crash;
 mod docs;
 mod golden;
 mod install;
+mod mutants;
 mod run;
 mod supply;
 mod test;
@@ -40,6 +41,8 @@ enum Task {
     Crash(crash::Options),
     /// Does a fault, or all, to the real server and checks what must hold afterwards.
     Torture(torture::Options),
+    /// Changes the code that nothing may be lost in, line by line, and counts what the tests notice.
+    Mutants(mutants::Options),
     /// Measures the real server beside a bare one, goal by goal.
     Bench(bench::Options),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Golden => golden::run(&root),
         Task::Crash(options) => crash::run(&root, &options),
         Task::Torture(options) => torture::run(&root, &options),
+        Task::Mutants(options) => mutants::run(&root, &options),
         Task::Bench(options) => bench::run(&root, &options),
     };
     match outcome {

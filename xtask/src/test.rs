@@ -122,6 +122,7 @@ fn end_to_end(root: &Path, binary: &Path) -> anyhow::Result<(usize, usize)> {
         .args(["-m", "pytest", "-p", "no:cacheprovider", "-ra", "--tb=short", "--durations=5", "e2e"])
         .current_dir(root)
         .env("TENREC_BINARY", binary)
+        .env("TENREC_E2E_STORE", &tools.store)
         .env("TENREC_E2E_NODE", &tools.node)
         .env("TENREC_E2E_JS", &tools.js)
         .env("TENREC_E2E_RUST_TARGET", run::target(root).join("e2e-rust"))

@@ -10,6 +10,7 @@ mod calls;
 mod clocks;
 mod conflicts;
 mod exchange;
+mod failing;
 mod full_disk;
 mod kills;
 mod load;
@@ -25,6 +26,7 @@ mod rot;
 mod secrets;
 mod slow;
 mod stage;
+mod stores;
 mod storm;
 mod strace;
 mod tend;
@@ -117,6 +119,11 @@ const FAULTS: &[Fault] = &[
         id: "R4",
         says: "a full disk: refused with a time, SQL answers, it goes on by itself",
         run: full_disk::run,
+    },
+    Fault {
+        id: "R5",
+        says: "a store and a catalog that fail: nothing acked is lost or doubled, no orphans stay",
+        run: stores::run,
     },
     Fault {
         id: "R6",

@@ -28,6 +28,7 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ("brotli", &["wire"], "bodies are opened in wire::encoding, size-capped, and nowhere else"),
     ("brotli-decompressor", &["wire"], "bodies are opened in wire::encoding, size-capped, and nowhere else"),
     ("lz-str", &["wire"], "bodies are opened in wire::encoding, size-capped, and nowhere else"),
+    ("rdkafka", &["eventlog"], "the log's client is the log's"),
     ("zstd", &["ingest", "eventlog"], "the log compresses its own records only"),
     ("snap", &["replay"], "replay blocks are replay's"),
     ("metrics", &["telemetry"], "metric names live in telemetry"),
@@ -36,7 +37,11 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ("clap", &["cli"], "flags are read by the binary"),
     ("tracing-subscriber", &["cli"], "log output is chosen by the binary"),
     ("anyhow", &["cli"], "libraries have an error type with kinds"),
-    ("reqwest", &["outbound"], "calls to addresses that a user gave leave through outbound"),
+    (
+        "reqwest",
+        &["outbound", "table"],
+        "calls to addresses that a user gave leave through outbound, to a catalog from table",
+    ),
     ("maxminddb", &["ingest"], "enrichment happens on the ingest path"),
     ("ureq", &["cli"], "only the command line calls a running server"),
 ];

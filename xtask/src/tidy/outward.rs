@@ -8,6 +8,7 @@ use super::word::{Word, words};
 /// The part of a path that may, with what, and why.
 const ALLOWED: &[(&str, &str, &str)] = &[
     ("crates/data/outbound/", "", "the door itself"),
+    ("crates/data/table/src/catalog/rest", "reqwest", "the catalog that the settings name"),
     ("crates/apps/cli/src/command/", "ureq", "the address of a running server, given at a terminal"),
     ("crates/apps/server/src/connection.rs", "TcpSocket", "it listens"),
 ];

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use testkit::api::Body;
-use testkit::server::PROJECT_KEY;
+use testkit::server::{PERSONAL_KEY, PROJECT_KEY};
 use testkit::{Api, Numbers, Server};
 
 const WRITERS: u64 = 6;
@@ -71,6 +71,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
     program.run(&["backup", "verify", &target])?;
     trial.setup.data = moved;
     let server = Server::start(&trial.setup)?;
+    blocks_are_there(&server.api(), &trial.setup.data)?;
     let again = once(&server.api(), visible)?;
     anyhow::ensure!(again == visible, "the moved folder has {again} events, the restored one had {visible}");
     let mut figures = trial.judge(plan.root, server, &sent, plan.keep)?;
@@ -112,7 +113,9 @@ fn under_load(
     let first = copied(&program.run(&["backup", target, "--data", &data])?)?;
     std::thread::sleep(Duration::from_millis(1500));
     let visible = server.api().count("select count(*) from events where event = 'load'")?;
-    let second = copied(&program.run(&["backup", target, "--data", &data])?)?;
+    // The second one through the server, as from another machine.
+    let asked = ["backup", target, "--url", server.url(), "--key", PERSONAL_KEY];
+    let second = copied(&program.run(&asked)?)?;
     server.kill()?;
     let tally = clients.join().map_err(|_| anyhow::anyhow!("the clients panicked"))??;
     anyhow::ensure!(visible > 0 && tally.broken > 0, "the backup was not taken under load: {visible} events");
@@ -161,6 +164,25 @@ fn once(api: &Api, least: u64) -> anyhow::Result<u64> {
     anyhow::ensure!(all == different, "{all} events were restored, {different} different ones");
     anyhow::ensure!(all >= least, "{least} events were visible when the backup began, {all} were restored");
     Ok(all)
+}
+
+/// Every row of a recording names bytes of a file in the folder.
+fn blocks_are_there(api: &Api, data: &Path) -> anyhow::Result<()> {
+    let rows =
+        api.query("select block_url from session_replay_blocks where block_url is not null limit 50000")?;
+    anyhow::ensure!(!rows.is_empty(), "there are no recordings");
+    let root = format!("file://{}/", text(&data.canonicalize()?)?);
+    for row in rows {
+        let url = row[0].as_str().unwrap_or_default();
+        let (path, range) =
+            url.split_once("?range=bytes=").with_context(|| format!("{url} is no address"))?;
+        anyhow::ensure!(path.starts_with(&root), "{url} is not below {root}");
+        let last: u64 = range.rsplit('-').next().unwrap_or_default().parse()?;
+        let length =
+            std::fs::metadata(path.trim_start_matches("file://")).with_context(|| url.to_owned())?.len();
+        anyhow::ensure!(last < length, "{url} ends after its file");
+    }
+    Ok(())
 }
 
 /// Flips one bit of one file of the backup, looks whether it is found, and flips it back.

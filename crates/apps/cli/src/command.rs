@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub fn run(words: Words) -> anyhow::Result<()> {
     let shared = words.shared;
     match words.command {
-        Command::Serve { listen } => serve::run(&shared, listen),
+        Command::Serve { listen, role } => serve::run(&shared, listen, role),
         Command::Query(question) => query::run(&shared, &question),
         Command::Settings => settings::run(&shared),
         Command::Check { url } => check::run(&shared, url.as_deref()),

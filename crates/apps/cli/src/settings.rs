@@ -5,7 +5,7 @@ pub mod fault;
 
 use anyhow::{Context, anyhow, bail};
 use metastore::postgres::masked;
-use server::settings::Settings;
+use server::settings::{CatalogKind, Settings};
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml::{Table, Value};
@@ -29,10 +29,22 @@ const NOT_YET: [&str; 5] = [
     "POSTHOG_SESSION_RECORDING_ENDPOINT",
 ];
 
-/// A secret in its middle only.
+/// Secrets in their middle only.
 const URL: &str = "metastore.url";
+const CATALOG: &str = "catalog.uri";
 
-const SECRETS: [&str; 2] = ["server.signing_secret", "bootstrap.personal_key"];
+const SECRETS: [&str; 7] = [
+    "server.signing_secret",
+    "bootstrap.personal_key",
+    "catalog.token",
+    "catalog.credential",
+    "kafka.password",
+    "s3.secret_access_key",
+    "s3.session_token",
+];
+
+/// Some of its entries may hold secrets.
+const PROPERTIES: &str = "kafka.properties";
 
 /// Settings in force, and where each came from.
 pub struct Resolved {
@@ -104,6 +116,7 @@ fn resolve_from(
     let (settings, together) = faults(&table);
     if problems.is_empty() {
         problems = together;
+        problems.extend(settings.iter().flat_map(Settings::contradictions));
     }
     match settings {
         Some(settings) if problems.is_empty() => Ok(Resolved { settings, origins, notes, table }),
@@ -202,7 +215,11 @@ impl Resolved {
             .map(|(key, origin)| {
                 let value = look_up(&self.table, key).map(ToString::to_string).unwrap_or_default();
                 let shown = match key.as_str() {
+                    PROPERTIES => Value::from(self.settings.kafka.masked()).to_string(),
                     URL => Value::String(masked(&self.settings.metastore.url)).to_string(),
+                    CATALOG if self.settings.catalog.kind == CatalogKind::Postgres => {
+                        Value::String(masked(&self.settings.catalog.uri)).to_string()
+                    }
                     secret if SECRETS.contains(&secret) && value != "\"\"" => "\"***\"".to_owned(),
                     _ => value,
                 };
@@ -280,14 +297,43 @@ mod tests {
     }
 
     #[test]
+    fn values_that_need_each_other_are_judged_together() {
+        let keys = [
+            ("TENREC__S3__ENDPOINT", "http://127.0.0.1:9000"),
+            ("TENREC__S3__ACCESS_KEY_ID", "id"),
+            ("TENREC__CATALOG__KIND", "rest"),
+        ];
+        let text = resolve_from(None, env(&keys), &[]).err().expect("problems").to_string();
+        for expected in ["s3.allow_http", "s3.secret_access_key", "catalog.uri", "3 problem(s)"] {
+            assert!(text.contains(expected), "{expected} is missing in: {text}");
+        }
+        let rest = [
+            ("TENREC__S3__ALLOW_HTTP", "true"),
+            ("TENREC__S3__SECRET_ACCESS_KEY", "secret"),
+            ("TENREC__CATALOG__URI", "http://127.0.0.1:8181"),
+        ];
+        let all: Vec<(&str, &str)> = keys.into_iter().chain(rest).collect();
+        resolve_from(None, env(&all), &[]).expect("together they are good");
+    }
+
+    #[test]
     fn secrets_are_masked() {
         let all = env(&[
             ("POSTHOG_SIGNING_SECRET", "canary"),
             ("TENREC__BOOTSTRAP__PERSONAL_KEY", "phx_canary"),
             ("TENREC__METASTORE__URL", "postgres://tenrec:canary@db/tenrec"),
+            ("TENREC__CATALOG__KIND", "postgres"),
+            ("TENREC__CATALOG__URI", "postgres://tenrec:canary@db/tenrec"),
+            ("TENREC__CATALOG__TOKEN", "canary"),
+            ("TENREC__CATALOG__CREDENTIAL", "id:canary"),
+            ("TENREC__S3__ACCESS_KEY_ID", "AKIA"),
+            ("TENREC__S3__SECRET_ACCESS_KEY", "canary"),
+            ("TENREC__S3__SESSION_TOKEN", "canary"),
         ]);
         let resolved = resolve_from(None, all, &[]).expect("settings");
-        assert!(!format!("{:?}", resolved.settings.metastore).contains("canary"));
+        let settings = &resolved.settings;
+        let shown = format!("{:?} {:?} {:?}", settings.metastore, settings.catalog, settings.s3);
+        assert!(!shown.contains("canary"));
         let url = resolved.lines().into_iter().find(|[key, ..]| key == URL).expect("listed");
         assert_eq!(url[1], "\"postgres://tenrec:***@db/tenrec\"");
         assert!(!format!("{:?}", resolved.lines()).contains("canary"));

@@ -34,6 +34,9 @@ pub enum Command {
         /// Address to listen on; port 0 picks a free one.
         #[arg(long, value_name = "ADDR")]
         listen: Option<String>,
+        /// Which part of the work to do: all, capture, writer or query.
+        #[arg(long, value_name = "ROLE")]
+        role: Option<String>,
     },
     /// Ask a question in SQL.
     Query(Query),
@@ -93,6 +96,12 @@ pub struct Backup {
     /// Where backups are kept.
     #[arg(required = true)]
     pub target: Option<String>,
+    /// Take it of the running server at this URL, which may be on another machine, instead of a data folder here.
+    #[arg(long, value_name = "URL", env = "TENREC_URL")]
+    pub url: Option<String>,
+    /// Personal API key (`phx_...`) of all projects for the running server.
+    #[arg(long, value_name = "KEY", env = "TENREC_PERSONAL_KEY", hide_env_values = true)]
+    pub key: Option<String>,
 }
 
 /// `tenrec backup COMMAND`.

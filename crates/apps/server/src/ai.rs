@@ -52,7 +52,7 @@ async fn accept_multipart(app: &App, request: Request) -> Result<String, Refused
     }
     let Arrived { parts, body, hold, begun: _begun } = arrived;
     let arrival = arrive::describe(app, &parts, Route::AiBatch, (body, hold));
-    app.door.accept_json(arrival, &event.token, &event.json).await?;
+    app.door()?.accept_json(arrival, &event.token, &event.json).await?;
     Ok(event.answer())
 }
 
@@ -79,7 +79,7 @@ async fn accept_traces(app: &App, request: Request) -> Result<otel::Format, Reje
     if traces.events > 0 {
         let Arrived { parts, body, hold, begun: _begun } = arrived;
         let arrival = arrive::describe(app, &parts, Route::AiBatch, (body, hold));
-        app.door.accept_json(arrival, &traces.token, &traces.json).await?;
+        app.door()?.accept_json(arrival, &traces.token, &traces.json).await?;
     }
     Ok(traces.format)
 }

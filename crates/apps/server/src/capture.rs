@@ -54,7 +54,7 @@ async fn accept(app: &App, request: Request, route: Route) -> Response {
         telemetry::capture::request_size(endpoint(route), body.len());
         let arrival = arrive::describe(app, &parts, route, (body, hold));
         let beacon = arrival.query.beacon;
-        app.door.accept(arrival).await.map(|receipt| (receipt, beacon))
+        app.door()?.accept(arrival).await.map(|receipt| (receipt, beacon))
     };
     match outcome.await {
         Ok((Receipt::Limited(Resource::Recordings), beacon)) => respond(answer::recordings_limited(beacon)),

@@ -98,7 +98,7 @@ async fn accept(app: &App, request: Request, route: Route) -> Result<Vec<Verdict
         signature::verify(secret.as_bytes(), &parts.headers, &bytes)
             .map_err(|fault| Error::InvalidSignature(fault.to_string()))?;
     }
-    app.door.accept_v1(arrive::describe(app, &parts, route, (bytes, hold)), &head).await
+    app.door()?.accept_v1(arrive::describe(app, &parts, route, (bytes, hold)), &head).await
 }
 
 /// A header as text; empty when it is there and is no text.

@@ -17,11 +17,6 @@ pub fn seen(data: &Path) -> PathBuf {
     data.join("seen")
 }
 
-/// Session replay blocks, beside the tables that point to them.
-pub fn blocks(data: &Path) -> PathBuf {
-    data.join("warehouse").join("session_replay")
-}
-
 /// The catalog of the tables.
 fn catalog(data: &Path) -> PathBuf {
     data.join("catalog.db")
@@ -29,7 +24,7 @@ fn catalog(data: &Path) -> PathBuf {
 
 /// Whether a server has been here, whose metastore is at `url` or in the folder.
 pub fn has_data(data: &Path, url: &str) -> bool {
-    if url.is_empty() { metastore_path(data).exists() } else { catalog(data).exists() }
+    if url.is_empty() { metastore_path(data).exists() } else { catalog(data).exists() || log(data).exists() }
 }
 
 /// Refuses a folder that lost one of its files, unless the metastore is at `url` and not among them: opening it would make an empty one in its place and answer as if
@@ -64,7 +59,13 @@ pub fn check_whole(data: &Path, url: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What queries put aside when memory is short; emptied at every start.
-pub fn spill(data: &Path) -> PathBuf {
-    data.join("spill")
+/// What queries put aside when memory is short; emptied at every start. A process that shares the folder with others has
+/// a place of its own.
+pub fn spill(data: &Path, shares: bool) -> PathBuf {
+    if shares { data.join(format!("spill-{}", std::process::id())) } else { data.join("spill") }
+}
+
+/// Whether a process has made tables here.
+pub fn has_tables(data: &Path) -> bool {
+    catalog(data).exists()
 }

@@ -25,11 +25,13 @@ pub async fn liveness() -> &'static str {
 
 /// `/_readiness` and its aliases: 200 when events can be stored, else 503 with a reason.
 pub async fn readiness(State(app): State<App>) -> Response {
-    if app.readiness.is_ready() {
-        "ok".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping").into_response()
+    if !app.readiness.is_ready() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping").into_response();
     }
+    if app.log.as_ref().is_some_and(|log| !log.is_reachable()) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the brokers of the log do not answer").into_response();
+    }
+    "ok".into_response()
 }
 
 /// `/metrics`: Prometheus text.

@@ -1,10 +1,11 @@
 //! Looking at a data folder without serving it: for `tenrec check`.
 
 use crate::folder;
+use crate::settings::{CatalogKind, Settings};
 use crate::start::Failure;
+use crate::tables;
 use eventlog::{EventLog, Offset, Segments};
 use std::path::Path;
-use table::Warehouse;
 
 /// Reads every byte of the log, as a start would, when no server has it open.
 ///
@@ -38,13 +39,13 @@ pub async fn log(data: &Path, floor: u64) -> Result<String, Failure> {
 ///
 /// # Errors
 /// The first damaged or missing file.
-pub async fn tables(data: &Path, metastore_url: &str) -> Result<String, Failure> {
+pub async fn tables(settings: &Settings, data: &Path) -> Result<String, Failure> {
     let data = data.canonicalize()?;
-    folder::check_whole(&data, metastore_url)?;
-    if !data.join("catalog.db").exists() {
+    folder::check_whole(&data, &settings.metastore.url)?;
+    if settings.catalog.kind == CatalogKind::Embedded && !data.join("catalog.db").exists() {
         return Ok("not made yet".to_owned());
     }
-    let view = Warehouse::open(table::Settings { dir: data }).await?.view()?;
+    let view = tables::open(settings, &data).await?.view()?;
     let (mut files, mut rows) = (0, 0);
     let names = view.names().await?;
     for name in &names {

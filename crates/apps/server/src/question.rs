@@ -116,7 +116,7 @@ pub async fn nothing_here() -> Problem {
 async fn ask_engine(app: &App, project: ProjectId, node: Node) -> Result<String, Problem> {
     let now = app.clock.now();
     let request = query::Request { project, sql: node.sql.clone(), now, row_limit: node.limit };
-    let answer = app.engine.run(request).await.map_err(problem)?;
+    let answer = app.engine()?.run(request).await.map_err(problem)?;
     Ok(tokio::task::block_in_place(|| query::answer::to_posthog_json(&answer, &node.sql)))
 }
 

@@ -3,19 +3,33 @@
 use crate::app::App;
 use crate::care::door as care;
 use crate::iceberg::{config, namespace, table, token, view};
-use crate::{ai, capture, capture_v1, health, layer, question, remote_config};
+use crate::{ai, capture, capture_v1, health, layer, moments, question, remote_config, role};
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{any, get, post};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn};
+use axum::routing::{any, delete, get, post};
 
 /// All routes, with and without trailing slash and path prefix.
 pub fn router(app: &App) -> Router {
-    let routes = v0().merge(v1()).merge(private()).merge(iceberg()).merge(operations());
+    let role = app.settings.server.role;
+    let (mut doors, mut answers) = (v0().merge(v1()), private().merge(iceberg()));
+    // The routes stay: what comes to the wrong process is told where to go.
+    if !role.captures() {
+        doors = doors.route_layer(from_fn(|_: Request, _: Next| role::no_capture()));
+    }
+    if !role.answers() {
+        answers = answers.route_layer(from_fn(|_: Request, _: Next| role::no_answers()));
+    } else if !role.writes() {
+        answers = private().merge(iceberg().route_layer(from_fn(role::read_only)));
+    }
+    let mut care = tending();
+    if !role.writes() {
+        care = care.route_layer(from_fn(|_: Request, _: Next| role::no_care()));
+    }
+    let routes = doors.merge(answers).merge(care).merge(operations());
     let prefix = app.settings.server.path_prefix.clone();
-    let inner = routes
-        .layer(axum::middleware::from_fn(layer::measure))
-        .layer(DefaultBodyLimit::disable())
-        .with_state(app.clone());
+    let inner =
+        routes.layer(from_fn(layer::measure)).layer(DefaultBodyLimit::disable()).with_state(app.clone());
     layer::rewrite_paths(inner, prefix)
 }
 
@@ -64,10 +78,21 @@ fn private() -> Router<App> {
     Router::new()
         .route("/api/projects/{project}/query", post(question::ask))
         .route("/api/environments/{project}/query", post(question::ask))
+        .route("/api/backups", post(moments::take))
+        .route("/api/backups/{id}", delete(moments::end))
+        .route("/api/backups/{id}/files/{*path}", get(moments::file))
+        .method_not_allowed_fallback(question::wrong_method)
+        .route("/api/{*rest}", any(question::nothing_here))
+        .layer(layer::catch_panics())
+        .layer(layer::cors_v0())
+}
+
+/// Table care and erasures: a personal key is needed.
+fn tending() -> Router<App> {
+    Router::new()
         .route("/api/projects/{project}/erasures", get(care::erasures).post(care::erase))
         .route("/api/care", post(care::run))
         .method_not_allowed_fallback(question::wrong_method)
-        .route("/api/{*rest}", any(question::nothing_here))
         .layer(layer::catch_panics())
         .layer(layer::cors_v0())
 }

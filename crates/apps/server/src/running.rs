@@ -3,8 +3,9 @@
 use crate::app::Readiness;
 use crate::bootstrap::FirstStart;
 use crate::care::Care;
+use crate::follow::Follow;
 use crate::start::Failure;
-use eventlog::EventLog;
+use eventlog::Partitions;
 use ingest::{Directory, Pump};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,8 +21,10 @@ const STOP: Duration = Duration::from_secs(9);
 
 /// What stops separately.
 pub struct Parts {
-    /// The log.
-    pub log: Arc<dyn EventLog>,
+    /// The log, in a process that has to do with it.
+    pub log: Option<Partitions>,
+    /// Keeps other processes out of the data folder.
+    pub folder: Option<eventlog::disk::Local>,
     /// Projects by key.
     pub directory: Arc<Directory>,
     /// Whether traffic is welcome.
@@ -31,7 +34,9 @@ pub struct Parts {
     /// The accept loop.
     pub serving: JoinHandle<()>,
     /// Table care; breaks off when dropped.
-    pub care: Care,
+    pub care: Option<Care>,
+    /// Looks for what another process commits, until dropped.
+    pub follow: Option<Follow>,
 }
 
 /// The thread that folds, with a runtime of its own: folding and committing are CPU work without pauses, and on the
@@ -88,18 +93,29 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the pump and opens for traffic.
-    pub fn new(address: SocketAddr, first: Option<FirstStart>, parts: Parts, pump: Pump) -> Self {
+    /// Starts the pump, if this process has one, and opens for traffic.
+    pub fn new(address: SocketAddr, first: Option<FirstStart>, parts: Parts, pump: Option<Pump>) -> Self {
         let (stop_pump, stopping) = watch::channel(false);
         let (done, pumped) = oneshot::channel();
         let (held, released) = oneshot::channel();
-        let thread = PumpThread::start(pump, stopping, done);
-        // A runtime that ends drops its tasks before its timers, and so this task ends the thread in time.
-        tokio::spawn(async move {
-            let thread = thread;
-            let _ = released.await;
-            drop(thread);
-        });
+        match pump {
+            Some(pump) => {
+                let thread = PumpThread::start(pump, stopping, done);
+                // A runtime that ends drops its tasks before its timers, and so this task ends the thread in time.
+                tokio::spawn(async move {
+                    let thread = thread;
+                    let _ = released.await;
+                    drop(thread);
+                });
+            }
+            // Nothing is folded here, so it ends well as soon as it is to end.
+            None => drop(tokio::spawn(async move {
+                let mut stopping = stopping;
+                if stopping.wait_for(|stop| *stop).await.is_ok() {
+                    let _ = done.send(Ok(()));
+                }
+            })),
+        }
         parts.readiness.set(true);
         Self { address, first, parts, stop_pump, pumped, _held: held }
     }
@@ -116,7 +132,7 @@ impl Running {
                 () = &mut signal => break None,
                 ended = &mut self.pumped => break Some(pump_failure(ended)),
                 _ = tick.tick() => {
-                    if self.parts.log.is_poisoned() {
+                    if self.parts.log.as_ref().is_some_and(Partitions::is_poisoned) {
                         break Some("the log cannot be written any more; see the log lines above, check the disk, and \
                                     start again: everything acknowledged is kept".into());
                     }
@@ -133,7 +149,7 @@ impl Running {
     async fn stop(self, failure: Option<Failure>) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + STOP;
         self.parts.readiness.set(false);
-        drop(self.parts.care);
+        drop((self.parts.care, self.parts.follow));
         let _ = self.parts.stop_accepting.send(true);
         let _ = self.parts.serving.await;
         if let Some(failure) = failure {
@@ -147,7 +163,9 @@ impl Running {
                 tracing::info!("the last commit takes longer than the shutdown may; the log keeps its events")
             }
         }
-        self.parts.log.close().await?;
+        if let Some(log) = self.parts.log {
+            log.close().await?;
+        }
         Ok(())
     }
 }

@@ -1,7 +1,13 @@
 //! The settings of a server as plain data. Defaults live in `config/default.toml` and nowhere else.
 
+mod catalog;
+
+pub use catalog::{Catalog, CatalogKind};
+
+use crate::role::Role;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use table::objects::S3;
 
 /// All settings, section by section.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -11,14 +17,22 @@ pub struct Settings {
     pub server: Server,
     /// What the door accepts.
     pub capture: Capture,
-    /// The durable log.
+    /// The durable log in files.
     pub log: Log,
+    /// The durable log in a topic.
+    pub kafka: Kafka,
     /// The pump.
     pub ingest: Ingest,
     /// Looking after the tables.
     pub care: Care,
     /// Projects, keys, persons.
     pub metastore: Metastore,
+    /// Where tables lie.
+    pub table: Table,
+    /// Who keeps the list of tables.
+    pub catalog: Catalog,
+    /// Their store, when it speaks S3.
+    pub s3: S3,
     /// SQL.
     pub query: Query,
     /// Time.
@@ -33,6 +47,8 @@ pub struct Settings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
+    /// Which part of the work is done.
+    pub role: Role,
     /// Address to listen on.
     pub listen: SocketAddr,
     /// Public base URL, or empty.
@@ -101,6 +117,56 @@ pub struct Log {
     pub max_bytes: u64,
     /// Disk reserve.
     pub min_free_bytes: u64,
+}
+
+/// `[kafka]`.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    /// Brokers, or empty for a log in files.
+    pub brokers: String,
+    /// Topic.
+    pub topic: String,
+    /// Its partitions.
+    pub partitions: usize,
+    /// Copies when it is made; 0 for the brokers' own setting.
+    pub replication: usize,
+    /// Milliseconds until an append is given up.
+    pub ack_timeout_ms: u64,
+    /// Bytes of the largest record.
+    pub max_record_bytes: u64,
+    /// Properties of the client.
+    pub properties: Vec<String>,
+    /// SASL password, or empty.
+    pub password: String,
+    /// Go on without records that are gone.
+    pub skip_lost: bool,
+}
+
+impl Kafka {
+    /// Whether the log is a topic.
+    pub fn is_used(&self) -> bool {
+        !self.brokers.is_empty()
+    }
+
+    /// The properties, without what only the brokers may know.
+    pub fn masked(&self) -> Vec<String> {
+        let masked = |property: &String| match property.split_once('=') {
+            Some((name, _)) if ["password", "secret", "pem"].iter().any(|word| name.contains(word)) => {
+                format!("{name}=***")
+            }
+            Some(_) => property.clone(),
+            None => "***".to_owned(),
+        };
+        self.properties.iter().map(masked).collect()
+    }
+}
+
+impl std::fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = (&self.brokers, &self.topic, self.partitions, self.masked());
+        f.debug_tuple("Kafka").field(&shown).finish()
+    }
 }
 
 /// `[ingest]`.
@@ -184,6 +250,25 @@ impl std::fmt::Debug for Metastore {
     }
 }
 
+/// `[table]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// `s3://bucket/folder`, or empty for the data folder.
+    pub location: String,
+}
+
+impl Table {
+    fn problem(&self) -> Option<String> {
+        let location = &self.location;
+        let is_object = location
+            .strip_prefix("s3://")
+            .is_some_and(|rest| rest.split('/').all(|part| !part.is_empty() && !matches!(part, "." | "..")));
+        (!location.is_empty() && !is_object)
+            .then(|| format!("table.location: `{location}` is not of the form s3://bucket/folder"))
+    }
+}
+
 /// `[query]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -244,6 +329,47 @@ impl Settings {
             max_record_bytes: record,
             ..eventlog::Settings::default()
         }
+    }
+
+    /// What a topic is opened with as the log.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn of_kafka(&self) -> eventlog::kafka::Settings {
+        let kafka = self.kafka.clone();
+        eventlog::kafka::Settings {
+            brokers: kafka.brokers,
+            topic: kafka.topic,
+            partitions: kafka.partitions,
+            replication: kafka.replication,
+            max_queue_bytes: (self.log.queue_bytes as u64).max(kafka.max_record_bytes),
+            max_record_bytes: kafka.max_record_bytes,
+            ack_timeout: std::time::Duration::from_millis(kafka.ack_timeout_ms),
+            properties: kafka.properties,
+            password: kafka.password,
+        }
+    }
+
+    /// What is wrong with the settings of the topic, when the log is one.
+    fn kafka_problem(&self) -> Option<String> {
+        if !self.kafka.is_used() {
+            return None;
+        }
+        #[cfg(feature = "kafka")]
+        return self.of_kafka().check().err().map(|error| error.to_string());
+        #[cfg(not(feature = "kafka"))]
+        return Some("kafka.brokers: this program was built without the feature `kafka`".to_owned());
+    }
+
+    /// Whether tables and their list are in the data folder.
+    pub fn holds_its_tables(&self) -> bool {
+        self.catalog.kind == CatalogKind::Embedded && self.table.location.is_empty()
+    }
+
+    /// What is wrong with values beside each other, each naming its key. A value tried alone says nothing about it.
+    pub fn contradictions(&self) -> Vec<String> {
+        let mut found = self.catalog.problems(&self.metastore);
+        found.extend(self.s3.problems());
+        found.extend(self.server.role.problems(&self.kafka.brokers, &self.metastore.url));
+        found
     }
 
     /// Everything that is wrong with the values, all at once, each naming its key.
@@ -307,6 +433,8 @@ impl Settings {
         if let Some(error) = self.metastore.problem() {
             found.push(format!("metastore.url: {error}"));
         }
+        found.extend(self.table.problem());
+        found.extend(self.kafka_problem());
         if let Err(error) = self.of_log().check() {
             found.push(error.to_string());
         }

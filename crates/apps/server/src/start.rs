@@ -5,11 +5,15 @@ use crate::care::{Care, Hands};
 use crate::client_ip::Network;
 use crate::clock::Clock;
 use crate::connection::{self, Bounds};
+use crate::follow::Follow;
+use crate::moments::Moments;
 use crate::pressure::{self, Pressure};
+use crate::role::Role;
 use crate::running::{Parts, Running};
 use crate::settings::{Settings, TokenMode};
-use crate::{bootstrap, descriptors, folder, routes};
-use eventlog::{EventLog, Offset, Segments};
+use crate::{bootstrap, descriptors, folder, routes, shared_log, tables};
+use eventlog::Partitions;
+use eventlog::disk::Local;
 use ingest::commit::Stores;
 use ingest::geo::Database;
 use ingest::seen::Window;
@@ -20,7 +24,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use table::Warehouse;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Any failure to start, with its causes.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -35,74 +41,128 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
         .map_err(|error| format!("cannot make the data folder {}: {error}", data.display()))?;
     let data = data.canonicalize()?;
     folder::check_whole(&data, &settings.metastore.url)?;
+    let role = settings.server.role;
     let clock = Clock::from_setting(&settings.clock.fixed);
-    let metastore = open_metastore(&settings, &data).await?;
-    // The log holds the lock of the folder: nothing is written before it is ours. It must not start again at 0 when
-    // it was lost, so it learns how far it had come.
-    let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
-    if floor > Offset(0) && !folder::log(&data).exists() {
-        tracing::warn!(path = %folder::log(&data).display(), "the log is gone: events not yet in the tables are lost");
-    }
-    let log = Segments::open_at(&folder::log(&data), settings.of_log(), floor)?;
-    let log: Arc<dyn EventLog> = Arc::new(log);
-    let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
+    let metastore = metastore::open(&settings.metastore.url, &folder::metastore_path(&data)).await?;
+    let Opening { log, folder, warehouse } = open_stores(&settings, &data, &metastore).await?;
+    let follow = warehouse.clone().filter(|_| !role.writes()).map(Follow::start);
     let mode = match settings.capture.token_mode {
         TokenMode::Enforce => ingest::TokenMode::Enforce,
         TokenMode::Open => ingest::TokenMode::Open { most: settings.capture.max_open_projects },
     };
     let directory = Arc::new(Directory::open(metastore.clone(), mode).await?);
-    let stores = Stores { log: log.clone(), metastore: metastore.clone(), warehouse: warehouse.clone() };
-    let geo = match settings.ingest.geoip_database.as_str() {
-        "" => None,
-        path => Some(Database::open(Path::new(path))?),
+    let pump = match (&log, &warehouse) {
+        (Some(log), Some(warehouse)) => {
+            let stores =
+                Stores { log: log.clone(), metastore: metastore.clone(), warehouse: warehouse.clone() };
+            let geo = match settings.ingest.geoip_database.as_str() {
+                "" => None,
+                path => Some(Database::open(Path::new(path))?),
+            };
+            Some(Pump::open(stores, directory.clone(), geo, pump_settings(&settings, &data)?).await?)
+        }
+        _ => None,
     };
-    let pump = Pump::open(stores, directory.clone(), geo, pump_settings(&settings, &data)).await?;
-    let engine = Arc::new(query::Engine::new(warehouse.clone(), query_limits(&settings, &data))?);
-    let hands = Hands {
-        warehouse: warehouse.clone(),
+    let hands = pump.as_ref().zip(warehouse.clone()).map(|(pump, warehouse)| Hands {
+        warehouse,
         metastore: metastore.clone(),
         orders: Some(pump.orders()),
         clock,
         settings: settings.care.clone(),
+    });
+    let asked = warehouse.filter(|_| role.answers());
+    let engine = match &asked {
+        Some(warehouse) => {
+            Some(Arc::new(query::Engine::new(warehouse.clone(), query_limits(&settings, &data))?))
+        }
+        None => None,
     };
     let listener = connection::listen(settings.server.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", settings.server.listen))?;
     let address = listener.local_addr()?;
-    // Keys are shown once: they are made when nothing is left that could keep the server from showing them.
-    let first = bootstrap::run(&*metastore, &settings.bootstrap, clock).await?;
+    // Keys are shown once: they are made when nothing is left that could keep the server from showing them. One process
+    // makes them: of those that share a metastore, the one that folds.
+    let first = match role.writes() {
+        true => bootstrap::run(&*metastore, &settings.bootstrap, clock).await?,
+        false => None,
+    };
     directory.refresh().await?;
-    let bounds = door_bounds(&settings);
     let readiness = Arc::new(Readiness::default());
+    let door = log.clone().filter(|_| role.captures());
+    let door = door.map(|log| Door::new(log, directory.clone(), door_bounds(&settings)));
     let slots = descriptors::for_connections(settings.server.max_connections);
     let pressure = Arc::new(Pressure::new(slots, settings.server.inflight_bytes));
     tokio::spawn(pressure::measure(Arc::downgrade(&pressure)));
-    let trusted = settings.server.trusted_proxies.iter().filter_map(|text| Network::parse(text)).collect();
-    let care = Care::start(hands.clone());
+    let care = hands.clone().map(Care::start);
     let app = App::new(app::Parts {
-        hands,
-        care: care.desk(),
-        door: Door::new(log.clone(), directory.clone(), bounds),
+        care: hands.zip(care.as_ref().map(Care::desk)),
+        door,
+        log: log.clone().filter(|_| role.captures()),
+        trusted: settings.server.trusted_proxies.iter().filter_map(|text| Network::parse(text)).collect(),
         settings,
-        trusted,
         clock,
         directory: directory.clone(),
         metastore,
         engine,
-        outside: warehouse.outside(),
+        outside: asked.map(|warehouse| warehouse.outside()),
+        data: data.clone(),
+        moments: Moments::watched(),
         metrics,
-        pressure: pressure.clone(),
+        pressure,
         readiness: readiness.clone(),
     });
+    let (stop_accepting, serving) = serve(&app, listener, slots);
+    let parts = Parts { log, folder, directory, readiness, stop_accepting, serving, care, follow };
+    Ok(Running::new(address, first, parts, pump))
+}
+
+/// Starts to take connections.
+fn serve(app: &App, listener: TcpListener, slots: usize) -> (watch::Sender<bool>, JoinHandle<()>) {
     let (stop_accepting, stopping) = watch::channel(false);
     let connections = Bounds {
         header: Duration::from_millis(app.settings.server.header_timeout_ms),
         connections: slots,
         drain: Duration::from_secs(4),
-        pressure,
+        pressure: app.pressure.clone(),
     };
-    let serving = tokio::spawn(connection::serve(listener, routes::router(&app), connections, stopping));
-    let parts = Parts { log, directory, readiness, stop_accepting, serving, care };
-    Ok(Running::new(address, first, parts, pump))
+    let serving = tokio::spawn(connection::serve(listener, routes::router(app), connections, stopping));
+    (stop_accepting, serving)
+}
+
+/// What holds the data, as far as the role of a process needs it.
+struct Opening {
+    log: Option<Partitions>,
+    folder: Option<Local>,
+    warehouse: Option<Arc<Warehouse>>,
+}
+
+/// Opens log and tables. Nothing is written before they are this process's own to write.
+async fn open_stores(
+    settings: &Settings,
+    data: &Path,
+    metastore: &Arc<dyn Metastore>,
+) -> Result<Opening, Failure> {
+    match settings.server.role {
+        Role::Capture => {
+            let log = Some(shared_log::open_to_append(settings).await?);
+            Ok(Opening { log, folder: None, warehouse: None })
+        }
+        Role::Query if tables::are_missing(settings, data) => Err(format!(
+            "there are no tables in {}: start the process with server.role = `writer` first, on the same folder",
+            data.display()
+        )
+        .into()),
+        Role::Query => {
+            Ok(Opening { log: None, folder: None, warehouse: Some(Arc::new(tables::open(settings, data).await?)) })
+        }
+        Role::All | Role::Writer => {
+            metastore.claim().await?;
+            let floor = metastore.checkpoint().await?.unwrap_or_default();
+            let shared_log::Opened { log, folder } = shared_log::open(settings, data, &floor).await?;
+            let warehouse = Some(Arc::new(tables::open(settings, data).await?));
+            Ok(Opening { log: Some(log), folder, warehouse })
+        }
+    }
 }
 
 /// Opens a data folder that no server is using, folds what its log still holds, and answers from it.
@@ -111,7 +171,7 @@ pub async fn start(settings: Settings, data: &Path) -> Result<Running, Failure> 
 /// As [`start`]; a running server holds the folder, so ask that one instead.
 pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Engine, Failure> {
     let resting = tables_at_rest(settings, data).await?;
-    resting.log.close().await?;
+    resting.opened.log.close().await?;
     Ok(query::Engine::new(resting.hands.warehouse, query_limits(settings, data))?)
 }
 
@@ -119,7 +179,7 @@ pub async fn open_at_rest(settings: &Settings, data: &Path) -> Result<query::Eng
 pub struct Resting {
     /// What table care works on.
     pub hands: Hands,
-    log: Arc<dyn EventLog>,
+    opened: shared_log::Opened,
 }
 
 /// Opens a data folder that no server is using, folds what its log still holds, and gives its tables.
@@ -129,31 +189,26 @@ pub struct Resting {
 pub async fn tables_at_rest(settings: &Settings, data: &Path) -> Result<Resting, Failure> {
     let data = data.canonicalize()?;
     folder::check_whole(&data, &settings.metastore.url)?;
-    let metastore = open_metastore(settings, &data).await?;
-    let floor = Offset(metastore.checkpoint().await?.unwrap_or(0));
-    let log: Arc<dyn EventLog> = Arc::new(Segments::open_at(&folder::log(&data), settings.of_log(), floor)?);
-    let warehouse = Arc::new(Warehouse::open(table::Settings { dir: data.clone() }).await?);
+    let metastore = metastore::open(&settings.metastore.url, &folder::metastore_path(&data)).await?;
+    metastore.claim().await?;
+    let floor = metastore.checkpoint().await?.unwrap_or_default();
+    let opened = shared_log::open(settings, &data, &floor).await?;
+    let warehouse = Arc::new(tables::open(settings, &data).await?);
     let directory = Arc::new(Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await?);
-    let stores = Stores { log: log.clone(), metastore: metastore.clone(), warehouse: warehouse.clone() };
-    let pump = Pump::open(stores, directory, None, pump_settings(settings, &data)).await?;
+    let stores =
+        Stores { log: opened.log.clone(), metastore: metastore.clone(), warehouse: warehouse.clone() };
+    let pump = Pump::open(stores, directory, None, pump_settings(settings, &data)?).await?;
     // A stop that was asked for before the start: the pump folds what is there, commits and returns.
     let (_stop, stopping) = watch::channel(true);
     pump.run(stopping).await?;
     let clock = Clock::from_setting(&settings.clock.fixed);
     let hands = Hands { warehouse, metastore, orders: None, clock, settings: settings.care.clone() };
-    Ok(Resting { hands, log })
+    Ok(Resting { hands, opened })
 }
 
-/// The metastore that the settings name, for the one process that folds into it.
-async fn open_metastore(settings: &Settings, data: &Path) -> Result<Arc<dyn Metastore>, Failure> {
-    let metastore = metastore::open(&settings.metastore.url, &folder::metastore_path(data)).await?;
-    metastore.claim().await?;
-    Ok(metastore)
-}
-
-fn pump_settings(settings: &Settings, data: &Path) -> pump::Settings {
+fn pump_settings(settings: &Settings, data: &Path) -> Result<pump::Settings, Failure> {
     let ingest = &settings.ingest;
-    pump::Settings {
+    Ok(pump::Settings {
         every: Duration::from_secs(ingest.commit_seconds),
         bytes: ingest.commit_bytes,
         window: Window {
@@ -161,8 +216,9 @@ fn pump_settings(settings: &Settings, data: &Path) -> pump::Settings {
             events: ingest.dedup_events,
         },
         seen: folder::seen(data),
-        blocks: folder::blocks(data),
-    }
+        blocks: tables::blocks(settings, data)?,
+        skip_lost: settings.kafka.is_used() && settings.kafka.skip_lost,
+    })
 }
 
 fn query_limits(settings: &Settings, data: &Path) -> query::Limits {
@@ -173,7 +229,7 @@ fn query_limits(settings: &Settings, data: &Path) -> query::Limits {
         default_rows: query.default_rows,
         rows: query.max_rows,
         concurrent: query.concurrency,
-        spill_dir: Some(folder::spill(data)),
+        spill_dir: Some(folder::spill(data, !settings.server.role.writes())),
         ..query::Limits::default()
     }
 }

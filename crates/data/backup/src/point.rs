@@ -105,19 +105,22 @@ pub async fn take(data: &Path, about: &About) -> Result<Held> {
             Err(Miss::Failed(error)) => return Err(error),
         }
     }
-    let why = last.unwrap_or_default();
-    Err(Error::new(
-        Kind::Busy,
-        format!("the server changes too much at once to take a backup ({why}); try again"),
-    ))
+    Err(last.unwrap_or_else(|| Error::new(Kind::Bug, "a moment was never looked for")))
 }
 
 /// Why there is no moment.
 enum Miss {
-    /// Something changed meanwhile: again.
-    Changed(String),
+    /// Something changed meanwhile: again. When it does not end, this is why.
+    Changed(Error),
     /// It will not get better.
     Failed(Error),
+}
+
+impl Miss {
+    fn changed(what: impl std::fmt::Display) -> Self {
+        let text = format!("the server changes too much at once to take a backup ({what}); try again");
+        Self::Changed(Error::new(Kind::Busy, text))
+    }
 }
 
 impl From<Error> for Miss {
@@ -183,7 +186,7 @@ async fn attempt(links: &mut Links, about: &About) -> Result<Point, Miss> {
     };
     links.all("seen", &|name| name.ends_with(".seen"))?;
     if moment.is_some() && open_moment(&links.data)?.checkpoint().unwrap_or(0) != checkpoint {
-        return Err(Miss::Changed("a commit ended".to_owned()));
+        return Err(Miss::changed("a commit ended"));
     }
     // Before and after the tables: the bytes of every row are there, also of those that are just being dropped.
     links.all("warehouse/session_replay", &|name| name.ends_with(".blocks"))?;
@@ -218,7 +221,7 @@ fn open_moment(data: &Path) -> Result<Moment> {
 async fn tables(links: &mut Links) -> Result<(Inventory, Vec<String>, BTreeMap<String, Part>), Miss> {
     let (inventory, members) = carry::inventory(&links.data).await.map_err(|error| match error.kind() {
         // A file of a snapshot that expires just now; one that is really gone is so the next time, too.
-        table::Kind::Corrupt => Miss::Changed(format!("{error}")),
+        table::Kind::Corrupt => Miss::Changed(Error::of_table("cannot list the tables", error)),
         _ => Miss::Failed(Error::of_table("cannot list the tables", error)),
     })?;
     let place = Move::new(&inventory.root, &inventory.root);
@@ -252,14 +255,22 @@ fn log(links: &Links, checkpoint: u64, files: &mut Vec<Piece>) -> Result<u64, Mi
     }
     extents.sort_by_key(|(_, extent)| extent.first);
     let from = extents.iter().rposition(|(_, extent)| extent.first.0 <= checkpoint);
-    let Some(from) = from else { return Err(Miss::Changed("the log moved on".to_owned())) };
+    let Some(from) = from else {
+        return Err(Miss::Changed(Error::new(
+            Kind::Corrupt,
+            "records of the log from the checkpoint on are missing or damaged: run `tenrec check`",
+        )));
+    };
     let chain = &extents[from..];
     let gap = |pair: &[(String, eventlog::Extent)]| {
         pair[0].1.end != pair[1].1.first || pair[0].1.id + 1 != pair[1].1.id
     };
     let end = chain.last().map_or(0, |(_, extent)| extent.end.0);
     if chain.windows(2).any(gap) || end < checkpoint {
-        return Err(Miss::Changed("the log moved on".to_owned()));
+        return Err(Miss::Changed(Error::new(
+            Kind::Corrupt,
+            "records of the log from the checkpoint on are missing or damaged: run `tenrec check`",
+        )));
     }
     for (path, extent) in chain {
         let piece = links.piece(path, Part::Log)?;
@@ -298,7 +309,7 @@ impl Links {
         match fs::hard_link(&from, &to) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(Miss::Changed(format!("{} is gone", from.display())))
+                Err(Miss::changed(format!("{} is gone", from.display())))
             }
             Err(error) => self.point_at(&from, &to, error),
         }

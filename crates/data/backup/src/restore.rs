@@ -2,12 +2,12 @@
 
 use crate::error::Doing;
 use crate::target::Sums;
-use crate::{Entry, Error, Kind, Listener, Manifest, Part, Progress, Result, Source};
+use crate::{Entry, Error, Kind, Listener, Manifest, Part, Piece, Progress, Result, Source};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use table::carry::{self, Inventory, Move, TableAt};
+use table::carry::{self, Changed, Inventory, Move, TableAt};
 
 /// A file that is in a data folder while it is being restored: no server starts in it.
 pub const MARKER: &str = "restore.unfinished";
@@ -25,6 +25,7 @@ pub async fn restore(source: &dyn Source, manifest: &Manifest, to: &Path, tell: 
         place: Move::new(&manifest.point.tables.root, &root),
         to,
         lengths: HashMap::new(),
+        changed: HashMap::new(),
         progress: Progress {
             of_files: manifest.files.len(),
             of_bytes: manifest.bytes(),
@@ -32,15 +33,16 @@ pub async fn restore(source: &dyn Source, manifest: &Manifest, to: &Path, tell: 
         },
         tell,
     };
-    // A list says how long its manifests are, so those come first.
-    let order = |part: Part| match part {
-        Part::Manifest => 0,
-        Part::List => 1,
-        Part::Metadata => 2,
-        _ => 3,
+    // Manifests say how long data files are and lists how long manifests are, so those that change come first.
+    let order = |piece: &Piece| match piece.part {
+        Part::Data if carry::names_files(&piece.path) => 0,
+        Part::Manifest => 1,
+        Part::List => 2,
+        Part::Metadata => 3,
+        _ => 4,
     };
     let mut files: Vec<&Entry> = manifest.files.iter().collect();
-    files.sort_by_key(|entry| order(entry.piece.part));
+    files.sort_by_key(|entry| order(&entry.piece));
     for entry in files {
         work.put(entry).await?;
     }
@@ -80,6 +82,8 @@ struct Work<'a> {
     to: PathBuf,
     /// Lengths of manifests by their new locations.
     lengths: HashMap<String, u64>,
+    /// Data files that were written anew, by their new locations.
+    changed: HashMap<String, Changed>,
     progress: Progress,
     tell: Listener<'a>,
 }
@@ -93,7 +97,7 @@ impl Work<'_> {
             fs::create_dir_all(folder).doing(failed)?;
         }
         let mut file = File::create_new(&path).doing(failed)?;
-        if entry.piece.part.role().is_some() {
+        if self.is_rewritten(&entry.piece) {
             let bytes = self.rewritten(entry).await?;
             file.write_all(&bytes).doing(failed)?;
             carry::seal(&file, crc32fast::hash(&bytes)).doing(failed)?;
@@ -116,6 +120,12 @@ impl Work<'_> {
         self.progress.bytes += entry.piece.size;
         (self.tell)(self.progress);
         Ok(())
+    }
+
+    /// Whether a file says where others are.
+    fn is_rewritten(&self, piece: &Piece) -> bool {
+        let is_named = piece.part == Part::Data && carry::names_files(&piece.path) && !self.place.is_same();
+        is_named || piece.part.role().is_some()
     }
 
     /// Where a file goes: below the folder, whatever the backup says.
@@ -143,12 +153,18 @@ impl Work<'_> {
         check(entry, &sums.end().sha256)?;
         let path = &entry.piece.path;
         let failed = |error| Error::of_table(&format!("cannot restore {path}"), error);
+        let location = format!("file://{}/{path}", self.to.display());
         match entry.piece.part {
             Part::Metadata => self.place.metadata(&bytes).map_err(failed),
             Part::List => self.place.list(&bytes, &self.lengths).map_err(failed),
             Part::Manifest => {
-                let bytes = self.place.manifest(&bytes).map_err(failed)?;
-                self.lengths.insert(format!("file://{}/{path}", self.to.display()), bytes.len() as u64);
+                let bytes = self.place.manifest(&bytes, &self.changed).map_err(failed)?;
+                self.lengths.insert(location, bytes.len() as u64);
+                Ok(bytes)
+            }
+            Part::Data => {
+                let (bytes, changed) = self.place.blocks(bytes).map_err(failed)?;
+                self.changed.insert(location, changed);
                 Ok(bytes)
             }
             _ => Ok(bytes),

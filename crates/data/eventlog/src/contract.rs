@@ -61,6 +61,12 @@ pub trait EventLog: Send + Sync + 'static {
     /// Says whether a failed write ended this log's life; the process should exit and restart.
     fn is_poisoned(&self) -> bool;
 
+    /// Says whether an append has a chance now. A log that is not in this machine may be away for a while; appends are
+    /// `Busy` meanwhile, and it comes back by itself.
+    fn is_reachable(&self) -> bool {
+        true
+    }
+
     /// Takes no more appends and makes those already taken durable; reads still work.
     ///
     /// # Errors

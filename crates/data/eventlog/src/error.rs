@@ -81,6 +81,12 @@ impl Error {
         Error { kind, context: context.into(), source: Some(Arc::new(source)) }
     }
 
+    /// Wraps what a client library said.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn foreign(kind: Kind, context: impl Into<Arc<str>>, source: io::Error) -> Self {
+        Error { kind, context: context.into(), source: Some(Arc::new(source)) }
+    }
+
     /// Gives the same error with another kind.
     pub(crate) fn with_kind(mut self, kind: Kind) -> Self {
         self.kind = kind;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::batch::Batch;
 use crate::disk::File;
+use crate::recover::is_batch;
 use crate::segment::{BLOCK, Header, is_name};
 use crate::window::Window;
 use crate::{Error, Offset, Result};
@@ -46,15 +47,46 @@ pub fn measure(path: &Path) -> Result<Extent> {
     let header = Header::decode(&block).map_err(|what| Error::corrupt(&shown, 0, what))?;
     let mut extent =
         Extent { id: header.id, first: header.base, end: header.base, bytes: BLOCK, length: header.capacity };
-    let mut window = Window::new(&file, header.capacity);
-    while let Some(batch) = Batch::decode(&mut window, extent.bytes, header.salt).map_err(failed)? {
-        if batch.base != extent.end || !batch.verify(&mut window, extent.bytes).map_err(failed)? {
+    loop {
+        let before = extent.bytes;
+        extend(&file, &header, &mut extent).map_err(failed)?;
+        // Behind a batch that is just being written there is nothing. When there is something, it was written by now:
+        // look again, and if it still is not whole, it is damaged.
+        if !has_more(&file, &header, extent.bytes)? {
+            return Ok(extent);
+        }
+        if extent.bytes == before {
+            return Err(Error::corrupt(&shown, extent.bytes, "valid records follow the damage"));
+        }
+    }
+}
+
+/// Takes in the whole batches that follow.
+fn extend(file: &ReadOnly, header: &Header, extent: &mut Extent) -> io::Result<()> {
+    let mut window = Window::new(file, header.capacity);
+    while let Some(batch) = Batch::decode(&mut window, extent.bytes, header.salt)? {
+        if batch.base != extent.end || !batch.verify(&mut window, extent.bytes)? {
             break;
         }
         extent.end = batch.end();
         extent.bytes += batch.disk_len();
     }
-    Ok(extent)
+    Ok(())
+}
+
+/// Whether a batch begins anywhere behind a position.
+fn has_more(file: &ReadOnly, header: &Header, position: u64) -> Result<bool> {
+    const ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
+    let failed = |e| Error::file("cannot read a segment", e);
+    let mut window = Window::new(file, header.capacity);
+    let mut at = position + BLOCK;
+    while let Some(block) = window.slice(at, BLOCK as usize).map_err(failed)? {
+        if block[..] != ZEROS && is_batch(file, at, header)? {
+            return Ok(true);
+        }
+        at += BLOCK;
+    }
+    Ok(false)
 }
 
 /// A file that is only looked at.
@@ -117,5 +149,9 @@ mod tests {
         let again = Segments::open_at(&copy, Settings::default(), Offset(50)).expect("opens");
         assert_eq!(again.durable(), Offset(50));
         assert!(measure(&scratch.path().join("none")).is_err());
+        // A batch in the middle that lost a bit is no end.
+        let file = Handle::options().write(true).open(&target).expect("opens");
+        file.write_all_at(&[0xff; 4], BLOCK + 4).expect("writes");
+        assert_eq!(measure(&target).expect_err("damaged").kind(), crate::Kind::Corrupt);
     }
 }

@@ -7,9 +7,10 @@
 //! Never: acknowledges before the flush returned, retries a failed flush, reads past damage, or
 //! looks inside a record.
 //!
-//! One [`EventLog`] value is one log partition; several partitions are several values. The local
-//! implementation is [`Segments`]: a writer thread that gives everything waiting one write and one
-//! `fdatasync` (group commit), into preallocated segment files.
+//! One [`EventLog`] value is one log partition; several partitions are several values, side by side in
+//! [`Partitions`]. The local implementation is [`Segments`]: a writer thread that gives everything waiting one
+//! write and one `fdatasync` (group commit), into preallocated segment files. The shared one is a topic of a
+//! Kafka-protocol broker (`kafka.rs`, feature `kafka`).
 //!
 //! | to change | open |
 //! |---|---|
@@ -19,6 +20,8 @@
 //! | compression of small records | `pack.rs` |
 //! | what happens at open | `recover.rs` |
 //! | waiting, limits, the thread | `queue.rs`, `writer.rs` |
+//! | which partition a project is in | `partitions.rs` |
+//! | a topic as a log | `kafka.rs` |
 
 mod batch;
 mod contract;
@@ -26,8 +29,11 @@ pub mod disk;
 mod error;
 mod extent;
 mod journal;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod local;
 mod pack;
+mod partitions;
 mod queue;
 mod read;
 mod record;
@@ -41,6 +47,7 @@ pub use contract::{Append, EventLog, Stats};
 pub use error::{Error, Kind, Result};
 pub use extent::{Extent, is_segment, measure};
 pub use local::Segments;
+pub use partitions::{Growth, Partitions};
 pub use record::{Offset, Payload, Record};
 pub use settings::Settings;
 

@@ -167,7 +167,7 @@ fn cut_torn_tail(segment: &Segment) -> Result<bool> {
 }
 
 /// Says whether the header of a batch stands here.
-fn is_batch(file: &dyn File, position: u64, header: &Header) -> Result<bool> {
+pub(crate) fn is_batch(file: &dyn File, position: u64, header: &Header) -> Result<bool> {
     if position + HEAD as u64 > header.capacity {
         return Ok(false);
     }

@@ -2,6 +2,9 @@
 
 mod anomaly;
 mod damage;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod model;
 mod service;
+mod space;
 mod torture;

@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn measure(name: &str, events: u64, per_record: u64) -> Result<f64, Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let metastore = Sqlite::open(dir.path().join("metastore.db"))?;
-    let warehouse = Warehouse::open(Settings { dir: dir.path().to_owned() }).await?;
+    let warehouse = Warehouse::open(Settings::at(dir.path().to_owned())).await?;
     let mut seen = Seen::open(&dir.path().join("seen"), Window::default(), 0)?;
     let mut working = Working::open(ProjectId(1), &metastore).await?;
     let numbers = 0..events / per_record;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use event::event_size::{self, Limits};
 use event::normalize::{self, Context};
 use event::{Place, RawEvent, Received, Rejection, Resource, Route};
-use eventlog::{EventLog, Payload};
+use eventlog::{Partitions, Payload};
 use jiff::Timestamp;
 use std::sync::Arc;
 use wire::encoding::{self, Encoded};
@@ -67,14 +67,14 @@ pub enum Receipt {
 /// The door.
 #[derive(Clone)]
 pub struct Door {
-    log: Arc<dyn EventLog>,
+    log: Partitions,
     directory: Arc<Directory>,
     bounds: Bounds,
 }
 
 impl Door {
     /// A door in front of a log.
-    pub fn new(log: Arc<dyn EventLog>, directory: Arc<Directory>, bounds: Bounds) -> Self {
+    pub fn new(log: Partitions, directory: Arc<Directory>, bounds: Bounds) -> Self {
         Self { log, directory, bounds }
     }
 
@@ -263,7 +263,7 @@ impl Door {
             tracing::error!(error = %error.chain(), "cannot write a log record");
             Rejection::Retry
         })?;
-        let appended = self.log.append(Payload::new(head.into(), body)).await;
+        let appended = self.log.of(project(received)).append(Payload::new(head.into(), body)).await;
         telemetry::fail_point!("ingest.before_ack");
         appended.map(drop).map_err(|error| {
             tracing::warn!(%error, "the log did not take a request; the client was told to try again");
@@ -275,6 +275,11 @@ impl Door {
             }
         })
     }
+}
+
+/// What decides the log partition: all records of a project are in one, in the order of their acknowledgements.
+fn project(received: &Received) -> u64 {
+    u64::try_from(received.project.0).unwrap_or_default()
 }
 
 /// Counts an event refused for its size.

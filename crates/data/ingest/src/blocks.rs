@@ -9,7 +9,8 @@ use replay::Location;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use table::objects::Objects;
 use uuid::Uuid;
 
 /// Where a block will be.
@@ -24,14 +25,14 @@ pub struct Address {
 /// Blocks that are not on disk yet.
 #[derive(Debug)]
 pub struct Blocks {
-    dir: PathBuf,
+    root: String,
     pending: BTreeMap<ProjectId, Pending>,
     bytes: usize,
 }
 
 #[derive(Debug)]
 struct Pending {
-    path: PathBuf,
+    location: String,
     batch: Uuid,
     bytes: Vec<u8>,
 }
@@ -41,23 +42,23 @@ struct Pending {
 pub struct Unwritten(Pending);
 
 impl Blocks {
-    /// Keeps files below `dir`, which must be absolute.
-    pub fn open(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), pending: BTreeMap::new(), bytes: 0 }
+    /// Keeps files below `root`: `file:///folder` or `s3://bucket/folder`.
+    pub fn open(root: &str) -> Self {
+        Self { root: root.to_owned(), pending: BTreeMap::new(), bytes: 0 }
     }
 
     /// Adds a block of the record at log offset `offset`.
     pub fn add(&mut self, project: ProjectId, offset: u64, block: &[u8]) -> Address {
-        let dir = &self.dir;
+        let root = &self.root;
         let pending = self.pending.entry(project).or_insert_with(|| {
-            let path = dir.join(project.to_string()).join(format!("{offset:020}.blocks"));
+            let location = format!("{root}/{project}/{offset:020}.blocks");
             let batch = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{project}/{offset}").as_bytes());
-            Pending { path, batch, bytes: Vec::new() }
+            Pending { location, batch, bytes: Vec::new() }
         });
         let first = pending.bytes.len();
         pending.bytes.extend_from_slice(block);
         self.bytes += block.len();
-        let object = format!("file://{}", pending.path.display());
+        let object = pending.location.clone();
         let location = Location { object, start: first as u64, length: block.len() as u64 };
         Address { url: location.to_string(), batch: pending.batch }
     }
@@ -75,9 +76,18 @@ impl Blocks {
 }
 
 impl Unwritten {
-    /// Writes the file and syncs it and its folder. Writing again gives the same file.
-    pub fn write(&self) -> Result<(), Error> {
-        let path = &self.0.path;
+    /// Writes the file: on this machine it is synced, with its folder. Writing again gives the same file. Blocks on the
+    /// disk or the store.
+    ///
+    /// # Errors
+    /// `Unavailable`: write it again.
+    pub fn write(&self, objects: &Objects) -> Result<(), Error> {
+        let location = &self.0.location;
+        let Some(path) = location.strip_prefix("file://") else {
+            let bytes = self.0.bytes.clone().into();
+            return futures::executor::block_on(objects.put(location, bytes)).map_err(Error::from_table);
+        };
+        let path = Path::new(path);
         let fail = |e| Error::because(Kind::Unavailable, format!("cannot write {}", path.display()), e);
         let dir = path.parent().unwrap_or(Path::new("/"));
         eventlog::disk::make_folder(dir).map_err(fail)?;
@@ -101,13 +111,14 @@ mod tests {
     #[test]
     fn every_address_leads_to_its_block() {
         let dir = tempfile::tempdir().expect("dir");
-        let mut blocks = Blocks::open(dir.path());
+        let mut blocks = Blocks::open(&format!("file://{}", dir.path().display()));
+        let objects = Objects::new(table::objects::S3::default(), dir.path());
         let one = blocks.add(ProjectId(1), 7, b"first");
         let two = blocks.add(ProjectId(1), 9, b"second!");
         let other = blocks.add(ProjectId(2), 8, b"else");
         assert_eq!((blocks.bytes(), one.batch), (16, two.batch));
         for file in blocks.cut() {
-            file.write().expect("write");
+            file.write(&objects).expect("write");
         }
         for (address, expected) in [(one, "first"), (two, "second!"), (other, "else")] {
             let (path, range) = address.url.split_once("?range=bytes=").expect("range");

@@ -6,17 +6,19 @@
 
 use crate::blocks::Unwritten;
 use crate::error::{Error, Kind};
-use eventlog::{EventLog, Offset};
+use event::Reach;
+use eventlog::{Offset, Partitions};
 use metastore::{Checkpoint, Metastore};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use table::objects::Objects;
 use table::{Begun, Warehouse};
 
 /// Where it goes.
 #[derive(Clone)]
 pub struct Stores {
     /// Told what it may forget.
-    pub log: Arc<dyn EventLog>,
+    pub log: Partitions,
     /// Persons, groups, definitions, the checkpoint.
     pub metastore: Arc<dyn Metastore>,
     /// Rows.
@@ -34,8 +36,8 @@ pub struct Pending {
 
 /// How a commit ended.
 pub enum Ended {
-    /// Everything is durable up to this offset.
-    Done(u64),
+    /// Everything is durable this far.
+    Done(Reach),
     /// Something is not; what is left goes into the next commit.
     Failed(Pending, Error),
 }
@@ -45,20 +47,20 @@ impl Pending {
     /// checkpoints hold absolute values.
     pub async fn write(mut self, rows: Begun, stores: &Stores) -> Ended {
         match self.attempt(rows, stores).await {
-            Ok(offset) => {
-                telemetry::pump::checkpoint(offset);
-                Ended::Done(offset)
+            Ok(reach) => {
+                telemetry::pump::checkpoint(reach.total());
+                Ended::Done(reach)
             }
             Err(error) => Ended::Failed(self, error),
         }
     }
 
-    async fn attempt(&mut self, rows: Begun, stores: &Stores) -> Result<u64, Error> {
+    async fn attempt(&mut self, rows: Begun, stores: &Stores) -> Result<Reach, Error> {
         let shelved;
-        (self.blocks, shelved) = shelve(std::mem::take(&mut self.blocks)).await;
+        (self.blocks, shelved) = shelve(std::mem::take(&mut self.blocks), stores.warehouse.objects()).await;
         shelved?;
         telemetry::fail_point!("ingest.after_blocks");
-        let offset = rows.offset();
+        let reach = rows.reach().clone();
         rows.finish().await.map_err(Error::from_table)?;
         telemetry::fail_point!("ingest.after_tables");
         // Each is let go once it is stored: storing an older one again after a newer one would go back in time.
@@ -67,17 +69,19 @@ impl Pending {
             self.checkpoints.pop_front();
             telemetry::fail_point!("ingest.after_checkpoint");
         }
-        stores.log.release(Offset(offset)).await.map_err(Error::from_log)?;
+        for (partition, log) in stores.log.iter().enumerate() {
+            log.release(Offset(reach.of(partition))).await.map_err(Error::from_log)?;
+        }
         telemetry::fail_point!("ingest.after_release");
-        Ok(offset)
+        Ok(reach)
     }
 }
 
 /// Writes block files where blocking is allowed; gives back those that are left, and why.
-async fn shelve(mut blocks: Vec<Unwritten>) -> (Vec<Unwritten>, Result<(), Error>) {
+async fn shelve(mut blocks: Vec<Unwritten>, objects: Objects) -> (Vec<Unwritten>, Result<(), Error>) {
     let write = move || {
         while let Some(file) = blocks.last() {
-            if let Err(error) = file.write() {
+            if let Err(error) = file.write(&objects) {
                 return (blocks, Err(error));
             }
             blocks.pop();

@@ -15,6 +15,7 @@ pub mod inflight;
 pub mod landing;
 pub mod letters;
 pub mod outcome;
+pub mod patience;
 pub mod pump;
 pub mod record;
 pub mod recordings;

@@ -14,7 +14,7 @@ use crate::geo::Database;
 use crate::salts::Salts;
 use crate::seen::{Seen, Window};
 use crate::working::Working;
-use event::ProjectId;
+use event::{ProjectId, Reach};
 use eventlog::{Offset, Record};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -37,8 +37,10 @@ pub struct Settings {
     pub window: Window,
     /// Folder of the repeat memory.
     pub seen: PathBuf,
-    /// Folder of replay blocks; absolute.
-    pub blocks: PathBuf,
+    /// Where replay blocks go: `file:///folder` or `s3://bucket/folder`.
+    pub blocks: String,
+    /// Go on at the oldest record there is when the log lost some that were never folded.
+    pub skip_lost: bool,
 }
 
 /// The pump and everything it owns.
@@ -51,8 +53,10 @@ pub struct Pump {
     blocks: Blocks,
     salts: Salts,
     projects: HashMap<ProjectId, Working>,
-    next: u64,
-    committed: u64,
+    /// Which log partition is read first the next time.
+    turn: usize,
+    next: Reach,
+    committed: Reach,
     due: Instant,
     caught_up: Instant,
     /// How long a failed commit waits for its next try; zero when the last one went well.
@@ -74,19 +78,10 @@ impl Pump {
         geo: Option<Database>,
         settings: Settings,
     ) -> Result<Self, Error> {
-        let next = stores.metastore.checkpoint().await.map_err(Error::from_metastore)?.unwrap_or(0);
-        let (first, durable) = (stores.log.first().0, stores.log.durable().0);
-        if first > next || durable < next {
-            return Err(Error::new(
-                Kind::Corrupt,
-                format!(
-                    "the metastore has folded the log up to record {next}, but the log holds records {first} to \
-                     {durable}: log and metastore do not belong together. Restore both from one backup."
-                ),
-            ));
-        }
-        telemetry::pump::replayed(durable - next);
-        let seen = Seen::open(&settings.seen, settings.window, next)?;
+        let known = stores.metastore.checkpoint().await.map_err(Error::from_metastore)?.unwrap_or_default();
+        let next = find_start(&stores, known, settings.skip_lost)?;
+        telemetry::pump::replayed(behind(&stores, &next));
+        let seen = Seen::open(&settings.seen, settings.window, next.total())?;
         let blocks = Blocks::open(&settings.blocks);
         let due = Instant::now() + settings.every;
         let salts = Salts::default();
@@ -100,8 +95,9 @@ impl Pump {
             blocks,
             salts,
             projects,
+            turn: 0,
+            committed: next.clone(),
             next,
-            committed: next,
             due,
             caught_up: Instant::now(),
             pause: Duration::ZERO,
@@ -120,10 +116,10 @@ impl Pump {
         loop {
             self.obey().await?;
             let stopping = *stop.borrow();
-            durable.mark_unchanged();
-            let records = self.read().await?;
+            durable.mark_seen();
+            let (partition, records) = self.read().await?;
             if !records.is_empty() {
-                self.turn(&records).await?;
+                self.turn(partition, &records).await?;
                 self.report_lag();
                 self.commit_if_due().await?;
                 continue;
@@ -131,24 +127,36 @@ impl Pump {
             if stopping {
                 return self.finish().await;
             }
-            let log = &self.stores.log;
+            let stores = &self.stores;
             tokio::select! {
-                _ = durable.changed() => {}
+                () = durable.changed() => {}
                 _ = stop.changed() => {}
-                () = self.desk.wait(|| log.durable().0), if !self.desk.is_busy() => {}
+                () = self.desk.wait(|| order::durable(stores)), if !self.desk.is_busy() => {}
                 () = tokio::time::sleep_until(self.due.into()) => {}
             }
             self.commit_if_due().await?;
         }
     }
 
-    async fn read(&self) -> Result<Vec<Record>, Error> {
-        self.stores.log.read(Offset(self.next), READ_BYTES).await.map_err(Error::from_log)
+    /// The next records of a partition that has some; partitions take turns.
+    async fn read(&mut self) -> Result<(usize, Vec<Record>), Error> {
+        let count = self.stores.log.iter().len();
+        for _ in 0..count {
+            let partition = self.turn % count;
+            self.turn = partition + 1;
+            let Some(log) = self.stores.log.iter().nth(partition) else { continue };
+            let from = Offset(self.next.of(partition));
+            let records = log.read(from, READ_BYTES).await.map_err(Error::from_log)?;
+            if !records.is_empty() {
+                return Ok((partition, records));
+            }
+        }
+        Ok((0, Vec::new()))
     }
 
     /// Tells how far the log is ahead, and for how long already.
     fn report_lag(&mut self) {
-        let behind = self.stores.log.durable().0.saturating_sub(self.next);
+        let behind = behind(&self.stores, &self.next);
         if behind == 0 {
             self.caught_up = Instant::now();
         }
@@ -164,4 +172,44 @@ impl Pump {
         }
         stats.tail_bytes() + self.blocks.bytes()
     }
+}
+
+/// Records that are durable and not folded.
+fn behind(stores: &Stores, next: &Reach) -> u64 {
+    let logs = stores.log.iter().enumerate();
+    logs.map(|(partition, log)| log.durable().0.saturating_sub(next.of(partition))).sum()
+}
+
+/// Where to go on in each partition: at the checkpoint, if the log belongs to it.
+fn find_start(stores: &Stores, mut known: Reach, skip_lost: bool) -> Result<Reach, Error> {
+    for (partition, log) in stores.log.iter().enumerate() {
+        let (first, durable, next) = (log.first().0, log.durable().0, known.of(partition));
+        if first > next && skip_lost {
+            tracing::warn!(
+                partition,
+                from = next,
+                to = first,
+                "records that were never folded are gone; going on without them"
+            );
+            known.advance(partition, first);
+            continue;
+        }
+        if first > next || durable < next {
+            let more = if first > next {
+                " If the log is a topic, its retention removed records before they were in the tables: lengthen \
+                 retention.ms, and set kafka.skip_lost = true to go on without them."
+            } else {
+                ""
+            };
+            return Err(Error::new(
+                Kind::Corrupt,
+                format!(
+                    "the metastore has folded the log up to record {next}, but the log holds records {first} to \
+                     {durable} (partition {partition}): log and metastore do not belong together. Restore both from one \
+                     backup.{more}"
+                ),
+            ));
+        }
+    }
+    Ok(known)
 }

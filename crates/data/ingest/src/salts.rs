@@ -2,6 +2,7 @@
 
 use crate::directory::Entry;
 use crate::error::Error;
+use crate::patience::insist;
 use event::{CapturedEvent, ProjectId, Warning};
 use identity::{Drop, cookieless};
 use jiff::civil::Date;
@@ -57,14 +58,14 @@ impl Salts {
         }
         let mut fresh = [0; 16];
         rand::rng().fill_bytes(&mut fresh);
-        let salt = metastore.salt(day, fresh).await.map_err(Error::from_metastore)?;
+        let salt = insist(|| metastore.salt(day, fresh)).await?;
         self.known.insert(day, salt);
         let today = event.received_at.to_zoned(TimeZone::UTC).date();
         if self.newest.is_none_or(|newest| today > newest) {
             self.newest = Some(today);
             let oldest = today.saturating_sub(KEPT_DAYS.days());
             self.known.retain(|day, _| *day >= oldest);
-            metastore.forget_salts(oldest).await.map_err(Error::from_metastore)?;
+            insist(|| metastore.forget_salts(oldest)).await?;
         }
         Ok(salt)
     }

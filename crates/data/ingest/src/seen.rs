@@ -285,4 +285,126 @@ mod tests {
         seen.cut(1_000, 1_000).expect("cut");
         assert_eq!(seen.runs.len(), 1);
     }
+
+    /// Notes the given ids, all arrived at one time, and cuts.
+    fn cut_of(seen: &mut Seen, ids: std::ops::Range<u128>, at: i64, to: u64) {
+        for id in ids {
+            assert_eq!(note(seen, P, &sent(id, at, 1)), Verdict::New, "{id}");
+        }
+        seen.cut(to, to - 1).expect("cut");
+    }
+
+    fn files(dir: &Path) -> usize {
+        std::fs::read_dir(dir).expect("readable").count()
+    }
+
+    #[test]
+    fn a_run_is_forgotten_when_it_is_too_old_and_not_before() {
+        let dir = tempfile::tempdir().expect("dir");
+        let window = Window { age: SignedDuration::from_secs(100), events: 1_000 };
+        let mut seen = Seen::open(dir.path(), window, 0).expect("open");
+        cut_of(&mut seen, 0..10, 0, 10);
+        cut_of(&mut seen, 10..13, 100, 20);
+        assert_eq!((seen.runs.len(), files(dir.path())), (2, 2));
+        assert_eq!(note(&mut seen, P, &sent(0, 0, 1)), Verdict::Repeat);
+        cut_of(&mut seen, 13..14, 101, 30);
+        assert_eq!((seen.runs.len(), files(dir.path())), (2, 2), "the oldest is gone from memory and disk");
+        assert_eq!(note(&mut seen, P, &sent(10, 0, 1)), Verdict::Repeat);
+        assert_eq!(note(&mut seen, P, &sent(0, 0, 1)), Verdict::New);
+    }
+
+    #[test]
+    fn runs_are_forgotten_when_there_are_too_many_events_and_not_before() {
+        let dir = tempfile::tempdir().expect("dir");
+        let window = Window { age: SignedDuration::from_hours(1), events: 13 };
+        let mut seen = Seen::open(dir.path(), window, 0).expect("open");
+        cut_of(&mut seen, 0..10, 0, 10);
+        cut_of(&mut seen, 10..13, 0, 20);
+        assert_eq!(note(&mut seen, P, &sent(0, 0, 1)), Verdict::Repeat);
+        cut_of(&mut seen, 13..14, 0, 30);
+        let counts: Vec<u64> = seen.runs.iter().map(|run| run.count).collect();
+        assert_eq!(counts, [3, 1]);
+        assert_eq!(note(&mut seen, P, &sent(0, 0, 1)), Verdict::New);
+        // The last run stays, however large.
+        seen.forget(key(P, &sent(0, 0, 1)));
+        cut_of(&mut seen, 100..140, 0, 40);
+        assert_eq!(seen.runs.len(), 1);
+        assert_eq!(note(&mut seen, P, &sent(100, 0, 1)), Verdict::Repeat);
+    }
+
+    #[test]
+    fn only_runs_of_similar_size_are_merged_and_the_newest_arrival_stays_known() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
+        cut_of(&mut seen, 0..7, 50, 10);
+        cut_of(&mut seen, 7..10, 20, 20);
+        // Seven are more than twice three: they stay apart.
+        cut_of(&mut seen, 10..11, 20, 30);
+        assert_eq!(seen.runs.iter().map(|run| run.count).collect::<Vec<_>>(), [7, 3, 1]);
+        let dir = tempfile::tempdir().expect("dir");
+        let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
+        cut_of(&mut seen, 0..6, 50, 10);
+        cut_of(&mut seen, 6..9, 20, 20);
+        // Six are not: they become one, which is as new as the newer of both.
+        cut_of(&mut seen, 9..10, 20, 30);
+        assert_eq!(seen.runs.iter().map(|run| run.count).collect::<Vec<_>>(), [9, 1]);
+        assert_eq!(seen.runs[0].span, Span { from: 0, to: 20, newest: 50_000_000 });
+        assert_eq!(files(dir.path()), 2);
+    }
+
+    #[test]
+    fn nothing_beyond_the_checkpoint_is_merged_with_what_is_below() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
+        for (id, to, checkpoint) in [(1, 10, 0), (2, 20, 10), (3, 30, 10)] {
+            note(&mut seen, P, &sent(id, 0, 1));
+            seen.cut(to, checkpoint).expect("cut");
+        }
+        let mut seen = Seen::open(dir.path(), Window::default(), 10).expect("open");
+        let verdicts = [1, 2, 3].map(|id| note(&mut seen, P, &sent(id, 0, 1)));
+        assert_eq!(verdicts, [Verdict::Repeat, Verdict::New, Verdict::New]);
+        assert_eq!(files(dir.path()), 1);
+    }
+
+    #[test]
+    fn what_a_crash_left_behind_is_cleared_away() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
+        cut_of(&mut seen, 0..1, 0, 10);
+        let narrow =
+            std::fs::read_dir(dir.path()).expect("readable").next().expect("a run").expect("a run").path();
+        let kept = std::fs::read(&narrow).expect("readable");
+        cut_of(&mut seen, 1..2, 0, 20);
+        cut_of(&mut seen, 2..3, 0, 30);
+        assert_eq!(files(dir.path()), 2, "the first two are one");
+        std::fs::write(&narrow, kept).expect("writable");
+        std::fs::write(dir.path().join("half.partial"), "half a run").expect("writable");
+        let mut seen = Seen::open(dir.path(), Window::default(), 30).expect("open");
+        assert_eq!((seen.runs.len(), files(dir.path())), (2, 2));
+        for id in 0..3 {
+            assert_eq!(note(&mut seen, P, &sent(id, 0, 1)), Verdict::Repeat, "{id}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_was_not_stored_is_new_again() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
+        note(&mut seen, P, &sent(1, 0, 1));
+        seen.forget(key(P, &sent(1, 0, 1)));
+        assert_eq!(note(&mut seen, P, &sent(1, 0, 1)), Verdict::New);
+    }
+
+    #[test]
+    fn recordings_are_known_by_project_and_uuid() {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut seen = Seen::open(dir.path(), Window::default(), 0).expect("open");
+        let at = Timestamp::from_second(0).expect("time");
+        let mut note =
+            |project, id| seen.note_recording(ProjectId(project), &Uuid::from_u128(id), at).expect("note");
+        assert_eq!(
+            [note(1, 1), note(1, 1), note(2, 1), note(1, 2), note(1, 2)],
+            [true, false, true, true, false]
+        );
+    }
 }

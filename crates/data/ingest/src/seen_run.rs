@@ -219,4 +219,45 @@ mod tests {
             assert_eq!(Run::open(&run.path).expect_err("damaged").kind, Kind::Corrupt, "byte {byte}");
         }
     }
+
+    #[test]
+    fn the_filter_is_half_full_and_no_larger_than_it_says() {
+        let dir = tempfile::tempdir().expect("dir");
+        let run = run(dir.path(), 5_000);
+        assert_eq!(run.filter.len(), 782);
+        let ones: u32 = run.filter.iter().map(|word| word.count_ones()).sum();
+        let share = f64::from(ones) / (782.0 * 64.0);
+        assert!((0.48..0.53).contains(&share), "{share}: keys are not spread by seven probes");
+    }
+
+    #[test]
+    fn a_file_that_is_whole_and_no_run_is_damaged() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = run(dir.path(), 20).path;
+        let good = std::fs::read(&path).expect("read");
+        let content = &good[..good.len() - 4];
+        let with = |at: usize, word: u64| {
+            let mut bytes = content.to_vec();
+            bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+            bytes
+        };
+        let keys = &content[content.len() - 20 * 16..];
+        let cases = [
+            ("nothing", Vec::new()),
+            ("half a head", content[..40].to_vec()),
+            ("another magic", with(0, 1)),
+            ("more keys than there are", with(24, 21)),
+            ("fewer keys than there are", with(24, 19)),
+            ("no filter", [&with(40, 0)[..HEADER], keys].concat()),
+            ("a longer filter", with(40, 5)),
+            ("a key less", content[..content.len() - 16].to_vec()),
+        ];
+        for (what, mut bytes) in cases {
+            bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+            std::fs::write(&path, &bytes).expect("write");
+            assert_eq!(Run::open(&path).expect_err(what).kind, Kind::Corrupt, "{what}");
+        }
+        std::fs::write(&path, &good).expect("write");
+        assert_eq!(Run::open(&path).expect("whole").count, 20);
+    }
 }

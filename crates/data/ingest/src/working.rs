@@ -1,6 +1,7 @@
 //! What the pump holds of one project between commits.
 
 use crate::error::Error;
+use crate::patience::insist;
 use event::{CapturedEvent, ProjectId};
 use identity::{Folded, Needs, Rules, State};
 use metastore::{Definitions, Metastore};
@@ -18,7 +19,7 @@ pub struct Working {
 impl Working {
     /// An empty working set that knows the project's group types.
     pub async fn open(project: ProjectId, metastore: &dyn Metastore) -> Result<Self, Error> {
-        let types = metastore.group_types(project).await.map_err(Error::from_metastore)?;
+        let types = insist(|| metastore.group_types(project)).await?;
         let mut state = State::new(project);
         state.set_group_types(types);
         Ok(Self { state, definitions: identity::definition::Seen::default() })
@@ -37,8 +38,7 @@ impl Working {
             if lacking.is_empty() {
                 return Ok(());
             }
-            let loaded =
-                metastore.load_identity(self.state.project(), &needs).await.map_err(Error::from_metastore)?;
+            let loaded = insist(|| metastore.load_identity(self.state.project(), &needs)).await?;
             self.state.insert(loaded);
             needs = Needs::default();
             lacking.retain(|event| self.note_missing(event, &mut needs));

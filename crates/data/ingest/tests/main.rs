@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use event::event_size::Limits;
 use event::{ProjectId, Rejection, Route};
-use eventlog::{EventLog, Offset, Segments};
+use eventlog::{EventLog, Offset, Partitions, Segments};
 use ingest::accept::Bounds;
 use ingest::commit::Stores;
 use ingest::seen::Window;
@@ -31,16 +31,25 @@ struct World {
 
 impl World {
     async fn open(dir: &Path) -> Self {
+        Self::open_with(dir, 1).await
+    }
+
+    /// As many log partitions, each in a folder of its own.
+    async fn open_with(dir: &Path, partitions: usize) -> Self {
         let metastore: Arc<dyn Metastore> = Arc::new(Sqlite::open(dir.join("tenrec.db")).expect("metastore"));
         let mut new = NewProject::generate("p", &mut rand::rng());
         new.key = NewKey::fixed(KeyKind::Project, KEY).expect("key");
         if metastore.projects().await.expect("projects").is_empty() {
             metastore.create_project(new, Timestamp::UNIX_EPOCH).await.expect("project");
         }
-        let floor = Offset(metastore.checkpoint().await.expect("checkpoint").unwrap_or(0));
-        let log = Segments::open_at(&dir.join("log"), eventlog::Settings::default(), floor).expect("log");
-        let log: Arc<dyn EventLog> = Arc::new(log);
-        let warehouse = Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("warehouse");
+        let reach = metastore.checkpoint().await.expect("checkpoint").unwrap_or_default();
+        let log = |partition: usize| -> Arc<dyn EventLog> {
+            let folder = if partition == 0 { "log".to_owned() } else { format!("log-{partition}") };
+            let floor = Offset(reach.of(partition));
+            Arc::new(Segments::open_at(&dir.join(folder), eventlog::Settings::default(), floor).expect("log"))
+        };
+        let log = Partitions::new((0..partitions).map(log).collect()).expect("at least one");
+        let warehouse = Warehouse::open(table::Settings::at(dir.to_owned())).await.expect("warehouse");
         let directory = Directory::open(metastore.clone(), TokenMode::Enforce).await.expect("directory");
         let directory = Arc::new(directory);
         let bounds = Bounds { decompressed: 16 << 20, events: Limits::default() };
@@ -49,7 +58,8 @@ impl World {
             bytes: 64 << 20,
             window: Window::default(),
             seen: dir.join("seen"),
-            blocks: dir.join("blocks"),
+            blocks: format!("file://{}/blocks", dir.display()),
+            skip_lost: false,
         };
         let stores = Stores { log: log.clone(), metastore, warehouse: Arc::new(warehouse) };
         Self { door: Door::new(log, directory.clone(), bounds), stores, directory, settings }
@@ -70,6 +80,15 @@ impl World {
             hold: ingest::Hold::default(),
         };
         self.door.accept(arrival).await
+    }
+
+    /// Sends one event of the project of a key.
+    async fn event_of(&self, key: &str, uuid: u128) {
+        let body = json!({
+            "api_key": key, "event": "e", "distinct_id": "d", "uuid": uuid::Uuid::from_u128(uuid),
+            "timestamp": "2026-01-01T11:00:00Z", "properties": {"$set": {"n": uuid.to_string()}},
+        });
+        self.send(Route::Events, &body).await.expect("accepted");
     }
 
     /// Sends one event.
@@ -146,16 +165,7 @@ async fn tables_ahead_of_the_metastore_get_nothing_twice() {
     world.close().await;
     let kept = dir.path().join("kept");
     std::fs::create_dir(&kept).expect("dir");
-    let copy = |from: &Path, to: &Path| {
-        for name in ["tenrec.db", "tenrec.db-wal"] {
-            let _ = std::fs::remove_file(to.join(name));
-            if from.join(name).exists() {
-                std::fs::copy(from.join(name), to.join(name)).expect("copied");
-            }
-        }
-        let _ = std::fs::remove_file(to.join("tenrec.db-shm"));
-    };
-    copy(dir.path(), &kept);
+    put(dir.path(), &kept);
 
     let world = World::open(dir.path()).await;
     world.event("b", "anon", 2, json!({"$set": {"n": 2}})).await;
@@ -164,7 +174,7 @@ async fn tables_ahead_of_the_metastore_get_nothing_twice() {
     let before = world.profile("ann").await.expect("ann");
     let persons = world.column("persons", "id").await;
     world.close().await;
-    copy(&kept, dir.path());
+    put(&kept, dir.path());
 
     let world = World::open(dir.path()).await;
     assert_eq!(world.profile("ann").await, None, "the metastore is behind");
@@ -265,7 +275,7 @@ async fn a_lost_metastore_is_folded_again_from_the_log() {
 async fn a_record_that_is_none_stops_the_pump() {
     let dir = tempfile::tempdir().expect("dir");
     let world = World::open(dir.path()).await;
-    world.stores.log.append(b"\x09nonsense".as_slice().into()).await.expect("appended");
+    world.stores.log.of(1).append(b"\x09nonsense".as_slice().into()).await.expect("appended");
     let error = world.settle().await.expect_err("damaged");
     assert_eq!(error.kind, Kind::Corrupt);
 }
@@ -332,8 +342,12 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 async fn a_log_that_cannot_forget_is_no_reason_to_stop() {
     let dir = tempfile::tempdir().expect("dir");
     let mut world = World::open(dir.path()).await;
-    let log = Arc::new(Clinging { log: world.stores.log.clone(), tried: AtomicUsize::new(0) });
-    world.stores.log = log.clone();
+    let log = Arc::new(Clinging {
+        log: world.stores.log.iter().next().expect("one").clone(),
+        tried: AtomicUsize::new(0),
+    });
+    let clinging: Arc<dyn EventLog> = log.clone();
+    world.stores.log = clinging.into();
     world.settings.every = Duration::from_millis(20);
     let pump = Pump::open(world.stores.clone(), world.directory.clone(), None, world.settings.clone()).await;
     let (stop, stopping) = watch::channel(false);
@@ -345,7 +359,7 @@ async fn a_log_that_cannot_forget_is_no_reason_to_stop() {
     stop.send(true).expect("running");
     running.await.expect("no panic").expect("the third release worked");
     assert_eq!(world.column("events", "uuid").await.len(), 3);
-    assert_eq!(world.stores.metastore.checkpoint().await.expect("read"), Some(3));
+    assert_eq!(world.stores.metastore.checkpoint().await.expect("read").map(|reach| reach.total()), Some(3));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -364,14 +378,83 @@ async fn a_repeat_memory_that_cannot_be_written_delays_the_commit() {
     let stalled = || metrics.render().contains("tenrec_pump_stalls_total{part=\"ingest\"}");
     until("a stall", async || stalled() || running.is_finished()).await;
     assert!(!running.is_finished(), "the pump goes on");
-    assert_eq!(world.stores.metastore.checkpoint().await.expect("read"), None);
+    assert_eq!(world.stores.metastore.checkpoint().await.expect("read").map(|reach| reach.total()), None);
     std::fs::remove_file(&seen).expect("removed");
     std::fs::create_dir(&seen).expect("made");
     world.event("a", "u", 1, json!({})).await;
-    until("a commit", async || world.stores.metastore.checkpoint().await.expect("read") == Some(2)).await;
+    until("a commit", async || {
+        world.stores.metastore.checkpoint().await.expect("read").map(|reach| reach.total()) == Some(2)
+    })
+    .await;
     stop.send(true).expect("running");
     running.await.expect("no panic").expect("stopped well");
     assert_eq!(world.column("events", "uuid").await.len(), 1, "and repeats are still recognised");
+}
+
+/// Three projects in two partitions; then a crash after the tables and before the metastore, with one partition ahead.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_partition_is_folded_once_from_its_own_offset() {
+    let dir = tempfile::tempdir().expect("dir");
+    let world = World::open_with(dir.path(), 2).await;
+    let (mut keys, mut used) = (vec![KEY.to_owned()], [false, false]);
+    used[world.stores.log.number_of(1)] = true;
+    while used != [true, true] {
+        let mut new = NewProject::generate("more", &mut rand::rng());
+        new.key = NewKey::fixed(KeyKind::Project, &format!("phc_more_{}", keys.len())).expect("key");
+        keys.push(new.key.value().to_owned());
+        let made = world.stores.metastore.create_project(new, Timestamp::UNIX_EPOCH).await.expect("project");
+        used[world.stores.log.number_of(u64::try_from(made.id.0).expect("positive"))] = true;
+    }
+    world.directory.refresh().await.expect("found");
+    let mut sent = 0;
+    let mut send = async |world: &World, round: u128| {
+        for (number, key) in keys.iter().enumerate() {
+            for again in 0..=number as u128 {
+                world.event_of(key, 1000 * round + 10 * number as u128 + again).await;
+                sent += 1;
+            }
+        }
+        sent
+    };
+    send(&world, 0).await;
+    world.settle().await.expect("settled");
+    world.close().await;
+    let kept = dir.path().join("kept");
+    std::fs::create_dir(&kept).expect("dir");
+    put(dir.path(), &kept);
+    let world = World::open_with(dir.path(), 2).await;
+    send(&world, 1).await;
+    world.settle().await.expect("settled");
+    let reach = world.stores.metastore.checkpoint().await.expect("read").expect("one");
+    assert!(reach.of(0) > 0 && reach.of(1) > 0, "{reach}");
+    world.close().await;
+    put(&kept, dir.path());
+
+    let world = World::open_with(dir.path(), 2).await;
+    let behind = world.stores.metastore.checkpoint().await.expect("read").expect("one");
+    assert!(reach.is_beyond(&behind) && world.stores.warehouse.committed("events") == reach);
+    let all = send(&world, 2).await;
+    world.settle().await.expect("settled");
+    let events = world.column("events", "uuid").await;
+    let distinct: std::collections::BTreeSet<_> = events.iter().collect();
+    assert_eq!((events.len(), distinct.len()), (all, all));
+    assert_eq!(world.profile("d").await.expect("a person").person.properties.value("n"), "2000");
+    let table = world.stores.warehouse.view().expect("view").own("events").expect("table").table.clone();
+    let summary = &table.metadata().current_snapshot().expect("one").summary().additional_properties;
+    let reach = world.stores.metastore.checkpoint().await.expect("read").expect("one");
+    assert_eq!(summary["tenrec.log-offset"], reach.of(0).to_string());
+    assert_eq!(summary["tenrec.log-offset.1"], reach.of(1).to_string());
+}
+
+/// Puts the metastore of one folder into another.
+fn put(from: &Path, to: &Path) {
+    for name in ["tenrec.db", "tenrec.db-wal"] {
+        let _ = std::fs::remove_file(to.join(name));
+        if from.join(name).exists() {
+            std::fs::copy(from.join(name), to.join(name)).expect("copied");
+        }
+    }
+    let _ = std::fs::remove_file(to.join("tenrec.db-shm"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

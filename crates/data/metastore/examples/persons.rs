@@ -24,14 +24,16 @@ async fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let url = std::env::args().nth(1).unwrap_or_default();
     let store = metastore::open(&url, &folder.path().join("meta.db")).await?;
-    let start = store.checkpoint().await?.unwrap_or(0);
+    let start = store.checkpoint().await?.unwrap_or_default().total();
     for (what, version) in [("new persons", 1), ("known persons", 2)] {
         let begun = Instant::now();
         for first in (0..PERSONS).step_by(usize::try_from(COMMIT)?) {
             let offset = start + version * PERSONS + first + 1;
             let changes = changes(first, version.cast_signed());
             let projects = vec![(ProjectId(1), changes)];
-            store.commit(Arc::new(Checkpoint { offset, projects, definitions: Vec::new() })).await?;
+            store
+                .commit(Arc::new(Checkpoint { reach: offset.into(), projects, definitions: Vec::new() }))
+                .await?;
         }
         report(&format!("commit {what}, {COMMIT} at once"), PERSONS, begun);
     }

@@ -17,6 +17,7 @@ mod fold;
 mod group;
 mod key;
 mod person;
+pub mod pointer;
 mod project;
 mod salt;
 mod schema;

@@ -274,7 +274,8 @@ impl Core {
 
     /// The session with its clock set.
     async fn at(&self, now: Timestamp) -> Result<SessionState, Error> {
-        let base = self.base.get_or_try_init(async || session::base(&self.limits)).await;
+        let base =
+            self.base.get_or_try_init(async || session::base(&self.limits, Arc::clone(&self.lake))).await;
         let base = base.map_err(|cause| Error::unavailable("The query engine", cause))?;
         let mut state = SessionStateBuilder::new_from_existing(base.clone()).build();
         let start = timestamp_us_to_datetime(now.as_microsecond()).map(|naive| naive.and_utc());

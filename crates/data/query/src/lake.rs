@@ -8,6 +8,7 @@ use std::{fmt::Debug, sync::Arc};
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use async_trait::async_trait;
 use iceberg::expr::Predicate;
+use object_store::ObjectStore;
 
 use crate::Error;
 
@@ -16,6 +17,11 @@ use crate::Error;
 pub trait Lake: Send + Sync + 'static {
     /// Pins one state of all tables: whatever is read through it fits together.
     async fn pin(&self) -> Result<Arc<dyn Snapshot>, Error>;
+
+    /// The bucket that holds files which are not on this machine.
+    fn bucket(&self, name: &str) -> Result<Arc<dyn ObjectStore>, Error> {
+        Err(Error::invalid(format!("There is no bucket {name} here.")))
+    }
 }
 
 /// One consistent state of all tables.
@@ -52,7 +58,7 @@ pub trait Relation: Debug + Send + Sync {
 /// One committed Parquet file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataFile {
-    /// Absolute local path, with or without `file://`.
+    /// Absolute local path, with or without `file://`, or `s3://bucket/key`.
     pub path: String,
     /// Size in bytes.
     pub size: u64,

@@ -16,6 +16,7 @@ mod plan;
 mod provider;
 mod prune;
 mod session;
+mod shelf;
 mod sql;
 mod suggest;
 mod view;
@@ -26,3 +27,5 @@ pub use engine::{Engine, Request};
 pub use error::{Error, Kind, Problem};
 pub use lake::{DataFile, Lake, Relation, Snapshot};
 pub use limit::Limits;
+#[cfg(feature = "fuzzing")]
+pub use sql::examine;

@@ -3,7 +3,7 @@
 
 mod barrier;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use arrow::{
     array::{Array, RecordBatch},
@@ -74,7 +74,7 @@ impl Rows {
 
     fn parquet(
         &self,
-        files: &[DataFile],
+        (url, files): (ObjectStoreUrl, Vec<&DataFile>),
         reads: &[usize],
         state: &dyn Session,
         late: bool,
@@ -85,8 +85,7 @@ impl Rows {
             .with_table_parquet_options(options)
             .with_pushdown_filters(late)
             .with_reorder_filters(late);
-        let url = ObjectStoreUrl::local_filesystem();
-        let groups = spread(files, state.config().target_partitions(), &self.schema)?;
+        let groups = spread(&files, state.config().target_partitions(), &self.schema)?;
         let config = FileScanConfigBuilder::new(url, Arc::new(source))
             .with_file_groups(groups)
             .with_projection_indices(Some(reads.to_vec()))?
@@ -182,11 +181,11 @@ impl TableProvider for Rows {
         let mixed = files.into_iter().filter(|file| self.mixed(file)).collect::<Vec<_>>();
         let late = self.reads_late(&reads, filters);
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        if !own.is_empty() {
-            parts.push(self.parquet(&own, &reads, state, late)?);
+        for shelf in by_store(&own)? {
+            parts.push(self.parquet(shelf, &reads, state, late)?);
         }
-        if !mixed.is_empty() {
-            let all = self.parquet(&mixed, &reads, state, false)?;
+        for shelf in by_store(&mixed)? {
+            let all = self.parquet(shelf, &reads, state, false)?;
             parts.push(Arc::new(Barrier(self.scoped(all, &reads, reads.len())?)));
         }
         if tail.iter().any(|batch| batch.num_rows() > 0) {
@@ -222,9 +221,31 @@ impl Rows {
     }
 }
 
+/// Files of one store together.
+fn by_store(files: &[DataFile]) -> Result<Vec<(ObjectStoreUrl, Vec<&DataFile>)>> {
+    let mut stores: BTreeMap<Option<&str>, Vec<&DataFile>> = BTreeMap::new();
+    for file in files {
+        stores.entry(object(&file.path).map(|(bucket, _)| bucket)).or_default().push(file);
+    }
+    let addressed = |(bucket, files)| {
+        let url = match bucket {
+            Some(bucket) => ObjectStoreUrl::parse(format!("s3://{bucket}"))?,
+            None => ObjectStoreUrl::local_filesystem(),
+        };
+        Ok((url, files))
+    };
+    stores.into_iter().map(addressed).collect()
+}
+
+/// Bucket and key, when the file is not on this machine.
+fn object(path: &str) -> Option<(&str, &str)> {
+    let rest = ["s3://", "s3a://", "s3n://"].iter().find_map(|scheme| path.strip_prefix(scheme))?;
+    rest.split_once('/')
+}
+
 /// Spreads files over partitions, largest first, each to the partition with the fewest bytes.
-fn spread(files: &[DataFile], parts: usize, schema: &Schema) -> Result<Vec<FileGroup>> {
-    let mut files: Vec<&DataFile> = files.iter().collect();
+fn spread(files: &[&DataFile], parts: usize, schema: &Schema) -> Result<Vec<FileGroup>> {
+    let mut files: Vec<&DataFile> = files.to_vec();
     files.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.path.cmp(&b.path)));
     let count = parts.clamp(1, files.len().max(1));
     let mut groups: Vec<(u64, Vec<PartitionedFile>)> = vec![(0, Vec::new()); count];
@@ -239,8 +260,13 @@ fn spread(files: &[DataFile], parts: usize, schema: &Schema) -> Result<Vec<FileG
 }
 
 fn located(file: &DataFile, schema: &Schema) -> Result<PartitionedFile> {
-    let path = file.path.strip_prefix("file://").unwrap_or(&file.path);
-    let path = object_store::path::Path::from_absolute_path(path).map_err(|cause| {
+    let path = match object(&file.path) {
+        Some((_, key)) => object_store::path::Path::parse(key),
+        None => object_store::path::Path::from_absolute_path(
+            file.path.strip_prefix("file://").unwrap_or(&file.path),
+        ),
+    };
+    let path = path.map_err(|cause| {
         DataFusionError::External(Box::new(crate::Error::corrupt(file.path.clone(), cause)))
     })?;
     let found = PartitionedFile::new(String::new(), file.size);

@@ -15,10 +15,11 @@ use datafusion::{
 };
 
 use crate::{
-    Limits,
+    Lake, Limits,
     catalog::{CATALOG, SCHEMA},
     function,
     plan::{Coerce, Promote},
+    shelf::Shelf,
 };
 
 /// Functions of the engine that show what it runs on or on whose behalf.
@@ -27,7 +28,7 @@ const HIDDEN: [&str; 1] = ["version"];
 const ROW_FUNCTIONS: [&str; 2] = ["range", "generate_series"];
 
 /// A session without tables; each statement gets a copy with its own.
-pub(crate) fn base(limits: &Limits) -> Result<SessionState, DataFusionError> {
+pub(crate) fn base(limits: &Limits, lake: Arc<dyn Lake>) -> Result<SessionState, DataFusionError> {
     let pool = FairSpillPool::new(limits.memory_bytes);
     let top = std::num::NonZero::new(3).unwrap_or(std::num::NonZero::<usize>::MIN);
     let mode = match &limits.spill_dir {
@@ -38,6 +39,7 @@ pub(crate) fn base(limits: &Limits) -> Result<SessionState, DataFusionError> {
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, top)))
         .with_disk_manager_builder(disk)
+        .with_object_store_registry(Arc::new(Shelf::of(lake)))
         .build_arc()?;
     let mut builder = SessionStateBuilder::new()
         .with_config(config(limits))

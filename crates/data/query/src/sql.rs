@@ -4,6 +4,8 @@ mod build;
 mod dialect;
 mod guard;
 mod limit;
+#[cfg(any(test, feature = "fuzzing"))]
+mod oracle;
 mod property;
 mod spelling;
 
@@ -16,6 +18,8 @@ use datafusion::sql::sqlparser::{
 use crate::{Error, Limits};
 use dialect::Posthog;
 pub(crate) use limit::Window;
+#[cfg(feature = "fuzzing")]
+pub use oracle::examine;
 
 /// Tokens of one statement at most. Together with the parser's depth limit it bounds every
 /// recursion over the tree.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use async_trait::async_trait;
 use iceberg::expr::Predicate;
+use object_store::ObjectStore;
 use table::{TableView, View, Warehouse};
 
 use crate::{DataFile, Error, Kind, Lake, Relation, Snapshot};
@@ -13,6 +14,10 @@ use crate::{DataFile, Error, Kind, Lake, Relation, Snapshot};
 impl Lake for Warehouse {
     async fn pin(&self) -> Result<Arc<dyn Snapshot>, Error> {
         Ok(Arc::new(Pinned(self.view().map_err(stored)?)))
+    }
+
+    fn bucket(&self, name: &str) -> Result<Arc<dyn ObjectStore>, Error> {
+        self.objects().bucket(name).map_err(stored)
     }
 }
 

@@ -35,10 +35,10 @@ fn forget_peak() {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> table::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let dir = arguments.next().unwrap_or_else(|| "tables".to_owned()).into();
+    let dir = arguments.next().unwrap_or_else(|| "tables".to_owned());
     let mut number = |default| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (commits, each) = (number(1500_u64), number(1000_u64));
-    let warehouse = Arc::new(Warehouse::open(Settings { dir }).await?);
+    let warehouse = Arc::new(Warehouse::open(Settings::at(dir)).await?);
     let start = Timestamp::from_second(1_763_600_000).unwrap_or_default();
     let (began, mut times) = (Instant::now(), Vec::new());
     for offset in 0..commits {

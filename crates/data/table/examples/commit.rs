@@ -12,11 +12,11 @@ use table::{Rows, Settings, Warehouse};
 #[tokio::main]
 async fn main() -> table::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let dir = arguments.next().unwrap_or_else(|| "tables".to_owned()).into();
+    let dir = arguments.next().unwrap_or_else(|| "tables".to_owned());
     let mut number = |default| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (count, per_record) = (number(200_000_u64), number(50_u64).max(1));
-    let warehouse = std::sync::Arc::new(Warehouse::open(Settings { dir }).await?);
-    let first = warehouse.committed_offset("events");
+    let warehouse = std::sync::Arc::new(Warehouse::open(Settings::at(dir)).await?);
+    let first = warehouse.committed("events").total();
     let start = Timestamp::from_second(1_763_600_000).unwrap_or_default();
     let (mut appending, mut offset) = (std::time::Duration::ZERO, first);
     for from in (0..count).step_by(per_record as usize) {

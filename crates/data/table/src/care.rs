@@ -4,7 +4,7 @@
 //! their lock: see [`replace`]. Files that a change makes superfluous stay until the last snapshot with them has
 //! expired, and a snapshot expires only after it has been out of date for a while: readers keep what they began with.
 
-pub(crate) mod behind;
+pub(crate) mod append;
 mod block;
 mod clock;
 mod column;

@@ -3,13 +3,15 @@
 //! Iceberg's metadata, manifest lists and manifests name every file by its absolute location. A copy elsewhere gets them
 //! anew with the locations of its place; data files stay as they are.
 
+mod blocks;
 mod inventory;
 mod rewrite;
 
+pub use blocks::{Changed, names_files};
 pub use inventory::{Inventory, Member, NamespaceAt, Role, TableAt, inventory};
 pub use rewrite::{Move, named};
 
-use crate::catalog::Embedded;
+use crate::catalog::SqlCatalog;
 use crate::error::kind_of;
 use crate::{Error, Result, seal};
 use iceberg::{Catalog, ErrorKind, NamespaceIdent, TableIdent};
@@ -39,7 +41,7 @@ fn failed(what: &str, error: iceberg::Error) -> Error {
 /// # Errors
 /// `Corrupt` naming a metadata file that cannot be read, `Unavailable` when the disk does not answer.
 pub async fn register(dir: &Path, inventory: &Inventory) -> Result<()> {
-    let catalog = Embedded::open(dir).map_err(|error| failed("make the catalog", error))?;
+    let catalog = SqlCatalog::local(dir).map_err(|error| failed("make the catalog", error))?;
     for namespace in &inventory.namespaces {
         let text = || format!("make namespace {}", namespace.name.join("."));
         let name =

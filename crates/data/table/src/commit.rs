@@ -4,23 +4,19 @@
 //! catalog's pointer, and under the lock replace the rows in memory by the new snapshot. Until the pointer
 //! moves nothing refers to the files; after it moved the snapshot itself says which log offset it covers.
 
-use crate::care::{behind, drop_snapshots, old_snapshots, unlink_unreachable};
+use crate::care::{append, drop_snapshots, old_snapshots, unlink_unreachable};
+use crate::catalog::is_unclear;
 use crate::error::{Context, kind_of};
 use crate::schema::{Bound, TABLES};
-use crate::warehouse::{Warehouse, committed_offset};
+use crate::warehouse::{Warehouse, committed_reach};
 use crate::write::{Job, discard};
 use crate::{Error, Kind, Result};
-use iceberg::Catalog;
+use event::Reach;
 use iceberg::spec::DataFile;
 use iceberg::table::Table;
-use iceberg::transaction::{ApplyTransactionAction, Transaction};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::OwnedMutexGuard;
-
-/// Snapshot summary and table property holding the log offset a table covers: every record below it is in.
-pub(crate) const OFFSET_PROPERTY: &str = "tenrec.log-offset";
 
 /// Snapshots a table keeps for time travel; at twice as many the older half expires.
 const SNAPSHOTS_KEPT: usize = if cfg!(test) { 4 } else { 100 };
@@ -61,21 +57,21 @@ impl Summary {
 pub struct Begun {
     warehouse: Arc<Warehouse>,
     positions: Vec<usize>,
-    offset: u64,
+    reach: Reach,
     // Released after the rows are back, so that the next commit finds them.
     _only: OwnedMutexGuard<()>,
 }
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.warehouse.thaw(self.offset);
+        self.warehouse.thaw(&self.reach);
     }
 }
 
 impl Begun {
-    /// The log offset that the tables cover once it is finished.
-    pub fn offset(&self) -> u64 {
-        self.offset
+    /// How far the tables cover the log once it is finished.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// Writes the files and moves the tables on, one after the other. A table that fails keeps its rows in the tail,
@@ -91,7 +87,7 @@ impl Begun {
         let mut failure = None;
         for position in &self.positions {
             let started = Instant::now();
-            match self.warehouse.commit_table(*position, self.offset).await {
+            match self.warehouse.commit_table(*position, &self.reach).await {
                 Ok(committed) => {
                     let added = telemetry::table::Committed {
                         rows: committed.rows,
@@ -113,25 +109,26 @@ impl Begun {
 }
 
 impl Warehouse {
-    /// Takes every row appended so far out of the tails, to be made durable by [`Begun::finish`]. `offset` is the first
-    /// log offset not covered: it must be above every appended record's. Waits for a commit that is under way.
+    /// Takes every row appended so far out of the tails, to be made durable by [`Begun::finish`]. `reach` is how
+    /// far the log is covered then: it must be above every appended record. Waits for a commit that is under way.
     ///
     /// # Errors
-    /// `Invalid` when rows at or above `offset` are in the tail; `Corrupt` or `Unavailable` when an earlier commit
+    /// `Invalid` when rows at or above `reach` are in the tail; `Corrupt` or `Unavailable` when an earlier commit
     /// ended unclear and the catalog does not tell how.
-    pub async fn begin(self: &Arc<Self>, offset: u64) -> Result<Begun> {
+    pub async fn begin(self: &Arc<Self>, reach: impl Into<Reach>) -> Result<Begun> {
+        let reach = reach.into();
         let only = self.committing.clone().lock_owned().await;
         self.reconcile(false).await?;
-        let positions = self.freeze(offset)?;
-        Ok(Begun { warehouse: self.clone(), positions, offset, _only: only })
+        let positions = self.freeze(&reach)?;
+        Ok(Begun { warehouse: self.clone(), positions, reach, _only: only })
     }
 
     /// Begins and finishes a commit.
     ///
     /// # Errors
     /// Those of [`Warehouse::begin`] and [`Begun::finish`].
-    pub async fn commit(self: &Arc<Self>, offset: u64) -> Result<Summary> {
-        self.begin(offset).await?.finish().await
+    pub async fn commit(self: &Arc<Self>, reach: impl Into<Reach>) -> Result<Summary> {
+        self.begin(reach).await?.finish().await
     }
 
     /// Looks at the catalog for snapshots made by others since the tables were last loaded.
@@ -143,10 +140,10 @@ impl Warehouse {
         self.reconcile(true).await
     }
 
-    async fn commit_table(&self, position: usize, offset: u64) -> Result<Committed> {
+    async fn commit_table(&self, position: usize, reach: &Reach) -> Result<Committed> {
         let (bound, table, batches) = self.frozen(position);
         let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-        let job = Job { batches, bound: bound.clone(), table: table.clone(), offset };
+        let job = Job { batches, bound: bound.clone(), table: table.clone(), offset: reach.total() };
         let written = tokio::task::spawn_blocking(move || job.run()).await;
         let files = written.context(Kind::Bug, || format!("write {}", bound.def.name))??;
         telemetry::fail_point!("table.after_data_files");
@@ -156,26 +153,34 @@ impl Warehouse {
             files: files.len(),
             bytes: files.iter().map(DataFile::file_size_in_bytes).sum(),
         };
-        let table = self.publish(&bound, table, files, offset).await?;
+        let table = self.publish(&bound, table, files, reach).await?;
         telemetry::fail_point!("table.before_tail_swap");
-        self.swap(position, table, offset);
+        self.swap(position, table, reach);
         telemetry::fail_point!("table.after_tail_swap");
         Ok(committed)
     }
 
     /// Appends the files as one snapshot. Whatever the answer was, the catalog is asked what happened.
-    async fn publish(&self, bound: &Bound, table: Table, files: Vec<DataFile>, offset: u64) -> Result<Table> {
-        let error = match self.append_snapshot(&table, files.clone(), offset).await {
+    async fn publish(
+        &self,
+        bound: &Bound,
+        table: Table,
+        files: Vec<DataFile>,
+        reach: &Reach,
+    ) -> Result<Table> {
+        let error = match self.append_snapshot(&table, files.clone(), reach).await {
             Ok(table) => return Ok(table),
             Err(error) => error,
         };
         let name = bound.def.name;
         let failed = |error: iceberg::Error| {
-            let text = format!("commit {name} at log offset {offset}: {}", error.message());
+            let text = format!("commit {name} at log offset {reach}: {}", error.message());
             Error::new(kind_of(&error), text).from_source(error)
         };
         match self.catalog.load_table(table.identifier()).await {
-            Ok(now) if committed_offset(now.metadata()) >= offset => Ok(now),
+            Ok(now) if !reach.is_beyond(&committed_reach(now.metadata())) => Ok(now),
+            // It may still be made: a snapshot without its files would be the end of the table.
+            Ok(_) if is_unclear(&error) => Err(failed(error)),
             Ok(_) => {
                 discard(&table, &files).await;
                 Err(failed(error))
@@ -189,21 +194,9 @@ impl Warehouse {
         &self,
         table: &Table,
         files: Vec<DataFile>,
-        offset: u64,
+        reach: &Reach,
     ) -> iceberg::Result<Table> {
-        if behind::is_behind(table) {
-            return behind::append(&self.catalog, table, files, offset).await;
-        }
-        let offset = offset.to_string();
-        let summary = HashMap::from([(OFFSET_PROPERTY.to_owned(), offset.clone())]);
-        let transaction = Transaction::new(table);
-        // File names are unique, so looking for duplicates in every manifest is not needed.
-        let append = transaction.fast_append().with_check_duplicate(false);
-        let append = append.set_snapshot_properties(summary).add_data_files(files);
-        let transaction = append.apply(transaction)?;
-        let properties = transaction.update_table_properties().set(OFFSET_PROPERTY.to_owned(), offset);
-        let transaction = properties.apply(transaction)?;
-        let now = transaction.commit(self.catalog.as_ref()).await?;
+        let now = append::append(self.catalog.as_ref(), table, files, reach).await?;
         Ok(self.expire_many(now).await)
     }
 
@@ -218,7 +211,7 @@ impl Warehouse {
         if old.len() < SNAPSHOTS_KEPT {
             return table;
         }
-        let now = match drop_snapshots(&self.catalog, &table, old).await {
+        let now = match drop_snapshots(self.catalog.as_ref(), &table, old).await {
             Ok(now) => now,
             Err(error) => {
                 tracing::warn!(%error, "cannot expire old snapshots; trying again with the next commit");

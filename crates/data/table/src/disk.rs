@@ -8,9 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use crc32fast::Hasher;
 use futures::{StreamExt, stream::BoxStream};
-use iceberg::io::{
-    FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig, StorageFactory,
-};
+use iceberg::io::{FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage};
 use iceberg::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -224,16 +222,5 @@ impl FileWrite for Writer {
         finish(&file, &self.path, crc).map_err(|error| failed("sync", &self.path, error))?;
         seal::note_sound(&self.path);
         Ok(())
-    }
-}
-
-/// Makes [`Disk`]s.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct DiskFactory;
-
-#[typetag::serde(name = "TenrecDiskFactory")]
-impl StorageFactory for DiskFactory {
-    fn build(&self, _config: &StorageConfig) -> Result<Arc<dyn Storage>> {
-        Ok(Arc::new(Disk))
     }
 }

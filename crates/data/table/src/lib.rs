@@ -14,6 +14,7 @@ mod commit;
 mod disk;
 mod encoding;
 mod error;
+pub mod objects;
 pub mod outside;
 pub mod plan;
 pub mod row;

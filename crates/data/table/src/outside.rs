@@ -25,7 +25,6 @@ pub(crate) use name::is_inside;
 
 use crate::schema::NAMESPACE;
 use crate::warehouse::Warehouse;
-use iceberg::Catalog;
 use iceberg::spec::TableMetadata;
 use iceberg::table::Table;
 use std::sync::Arc;

@@ -96,7 +96,7 @@ async fn damage(table: &Table, error: iceberg::Error) -> Error {
 /// Whether bytes were read and made no sense, as opposed to the disk not answering.
 fn is_parse(error: &iceberg::Error) -> bool {
     use std::error::Error as _;
-    error.source().is_none_or(|source| !source.is::<std::io::Error>())
+    error.source().is_none_or(|source| !source.is::<std::io::Error>() && !source.is::<object_store::Error>())
 }
 
 impl DataFileRef {

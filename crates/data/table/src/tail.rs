@@ -10,6 +10,7 @@ use crate::{Kind, Result, error::Context};
 use arrow::array::BooleanArray;
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::record_batch::RecordBatch;
+use event::Reach;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
@@ -62,11 +63,11 @@ impl Sealed {
 pub(crate) struct Frozen {
     sealed: Vec<Sealed>,
     index: HashMap<EventKey, u64, RandomState>,
-    /// Commits that were tried for a prefix of the rows: (log offset, first ordinal not covered).
+    /// Commits that were tried for a prefix of the rows: (records covered, first ordinal not covered).
     attempts: Vec<(u64, u64)>,
     end: u64,
-    /// Greatest log offset among the rows.
-    high: Option<u64>,
+    /// How far the log must be covered to cover all rows.
+    high: Reach,
 }
 
 impl Frozen {
@@ -109,7 +110,7 @@ impl Tail {
             self.rows.index.insert(key, self.next);
         }
         self.next += 1;
-        self.rows.high = Some(self.rows.high.map_or(origin.offset, |high| high.max(origin.offset)));
+        self.rows.high.advance(origin.spot.partition, origin.spot.offset + 1);
         if self.encoder.rows() >= BATCH_ROWS || self.encoder.bytes() >= BATCH_BYTES {
             self.flush()?;
         }
@@ -130,9 +131,9 @@ impl Tail {
         Ok(true)
     }
 
-    /// Greatest log offset among the rows.
-    pub(crate) fn high(&self) -> Option<u64> {
-        self.rows.high
+    /// How far the log must be covered to cover all rows.
+    pub(crate) fn high(&self) -> &Reach {
+        &self.rows.high
     }
 
     /// Whether a commit of some of the rows was tried and its end is not known.
@@ -164,14 +165,14 @@ impl Tail {
         Ok(std::mem::take(&mut self.rows))
     }
 
-    /// Puts rows back in front after a commit at log offset `tried` failed or may have failed.
+    /// Puts rows back in front after a commit that covers `tried` records failed or may have failed.
     pub(crate) fn thaw(&mut self, mut frozen: Frozen, tried: u64) {
         frozen.attempts.push((tried, frozen.end));
         let newer = std::mem::take(&mut self.rows);
         frozen.sealed.extend(newer.sealed);
         frozen.index.extend(newer.index);
         frozen.attempts.extend(newer.attempts);
-        frozen.high = frozen.high.max(newer.high);
+        frozen.high.merge(&newer.high);
         self.rows = frozen;
         self.sealed_bytes = self.rows.sealed.iter().map(Sealed::bytes).sum();
     }
@@ -190,7 +191,7 @@ impl Tail {
         self.rows.index.retain(|_, ordinal| *ordinal >= end);
         self.rows.attempts.retain(|(offset, _)| *offset > committed);
         if self.rows.sealed.is_empty() {
-            self.rows.high = None;
+            self.rows.high = Reach::default();
         }
         self.sealed_bytes = self.rows.sealed.iter().map(Sealed::bytes).sum();
         Ok(())

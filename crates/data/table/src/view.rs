@@ -1,6 +1,6 @@
 //! What a reader sees: committed files plus fresh rows, of all tables at one moment.
 
-use crate::catalog::Embedded;
+use crate::catalog::TableCatalog;
 use crate::error::{Context, kind_of};
 use crate::schema::{NAMESPACE, TableDef};
 use crate::{Kind, Result};
@@ -8,9 +8,13 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::table::Table;
-use iceberg::{Catalog, NamespaceIdent, TableIdent};
+use iceberg::{NamespaceIdent, TableIdent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a query waits for the names of other tables.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One table as a reader sees it. The rows are those of the snapshot and those of the tail, each once.
 #[derive(Clone, Debug)]
@@ -29,11 +33,11 @@ pub struct TableView {
 #[derive(Clone, Debug)]
 pub struct View {
     own: Arc<BTreeMap<&'static str, TableView>>,
-    catalog: Arc<Embedded>,
+    catalog: Arc<dyn TableCatalog>,
 }
 
 impl View {
-    pub(crate) fn new(own: BTreeMap<&'static str, TableView>, catalog: Arc<Embedded>) -> Self {
+    pub(crate) fn new(own: BTreeMap<&'static str, TableView>, catalog: Arc<dyn TableCatalog>) -> Self {
         Self { own: Arc::new(own), catalog }
     }
 
@@ -62,17 +66,28 @@ impl View {
         Ok(TableView { table, tail: Arc::from([]), schema: Arc::new(schema), def: None })
     }
 
-    /// Names of all tables in the namespace, sorted.
+    /// Names of all tables in the namespace, sorted. While the catalog does not answer, those of ours: they are read
+    /// without it.
     ///
     /// # Errors
-    /// `Unavailable` when the catalog does not answer.
+    /// `Corrupt` when the catalog is damaged.
     pub async fn names(&self) -> Result<Vec<String>> {
         let namespace = NamespaceIdent::new(NAMESPACE.to_owned());
-        let idents = self
-            .catalog
-            .list_tables(&namespace)
-            .await
-            .map_err(|error| crate::Error::new(kind_of(&error), "list tables").from_source(error))?;
+        let listed = tokio::time::timeout(PATIENCE, self.catalog.list_tables(&namespace)).await;
+        let idents = match listed {
+            Ok(Ok(idents)) => idents,
+            Ok(Err(error)) if kind_of(&error) != Kind::Unavailable => {
+                return Err(crate::Error::new(kind_of(&error), "list tables").from_source(error));
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the catalog does not list its tables: only ours can be asked");
+                Vec::new()
+            }
+            Err(_) => {
+                tracing::warn!("the catalog does not list its tables in time: only ours can be asked");
+                Vec::new()
+            }
+        };
         let mut names: Vec<String> = idents.into_iter().map(|ident| ident.name).collect();
         names.extend(self.own.keys().map(|name| (*name).to_owned()));
         names.sort();

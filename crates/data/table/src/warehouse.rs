@@ -3,11 +3,12 @@
 mod create;
 mod offset;
 
-pub(crate) use offset::committed_offset;
+pub(crate) use offset::{committed_reach, is_ours, said};
 
-use crate::catalog::Embedded;
+use crate::catalog::{SqlCatalog, TableCatalog};
 use crate::commit::GRACE_MS;
 use crate::error::{Context, kind_of};
+use crate::objects::{Objects, S3};
 use crate::row::{Origin, Rows};
 use crate::schema::{Bound, NAMESPACE, TABLES};
 use crate::tail::{EventKey, Frozen, Tail};
@@ -15,31 +16,60 @@ use crate::view::{TableView, View};
 use crate::write::DAY;
 use crate::{Error, Kind, Result};
 use arrow::record_batch::RecordBatch;
-use event::ProjectId;
+use event::{ProjectId, Reach, Spot};
 use foldhash::quality::RandomState;
 use iceberg::table::Table;
-use iceberg::{Catalog, NamespaceIdent, TableIdent};
+use iceberg::{NamespaceIdent, TableIdent};
 use identity::EventRow;
 use parking_lot::Mutex;
-use serde::Deserialize;
 use std::hash::BuildHasher;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Where the tables are.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Settings {
-    /// Folder of `catalog.db` and `warehouse/`. Table metadata holds absolute paths: the folder cannot move.
+    /// Folder of `catalog.db` and, unless `location` says otherwise, of `warehouse/`. Table metadata holds absolute
+    /// paths: the folder cannot move.
     pub dir: PathBuf,
+    /// `s3://bucket/folder` below which tables lie, or empty for the folder.
+    pub location: String,
+    /// How that store is spoken to.
+    pub s3: S3,
+}
+
+impl Settings {
+    /// Everything in one folder of this machine.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), location: String::new(), s3: S3::default() }
+    }
+
+    /// The files, and where tables lie, with the folder made if it is not there.
+    ///
+    /// # Errors
+    /// `Unavailable` when the folder cannot be made, `Invalid` when its name cannot be written in a table.
+    pub fn place(&self) -> Result<(PathBuf, String, Objects)> {
+        let unavailable = || format!("open the folder {}", self.dir.display());
+        std::fs::create_dir_all(&self.dir).context(Kind::Unavailable, unavailable)?;
+        let dir = self.dir.canonicalize().context(Kind::Unavailable, unavailable)?;
+        let root = match self.location.trim_end_matches('/') {
+            "" => {
+                let text = || Error::new(Kind::Invalid, format!("{} is not UTF-8", dir.display()));
+                format!("file://{}", dir.join("warehouse").to_str().ok_or_else(text)?)
+            }
+            elsewhere => elsewhere.to_owned(),
+        };
+        let objects = Objects::new(self.s3.clone(), &dir);
+        Ok((dir, root, objects))
+    }
 }
 
 /// One table in memory.
 struct Slot {
     bound: Bound,
     table: Table,
-    committed: u64,
+    committed: Reach,
     /// Rows being committed; still visible.
     frozen: Option<Frozen>,
     tail: Tail,
@@ -65,7 +95,7 @@ impl Drop for Held<'_> {
 
 /// The tables of one data folder. One per process and folder: it is the only writer.
 pub struct Warehouse {
-    pub(crate) catalog: Arc<Embedded>,
+    pub(crate) catalog: Arc<dyn TableCatalog>,
     pub(crate) committing: Arc<tokio::sync::Mutex<()>>,
     /// Asks rewriting work to break off.
     pub(crate) stopped: Arc<AtomicBool>,
@@ -80,8 +110,8 @@ pub struct Warehouse {
 pub struct TableStats {
     /// Table name.
     pub table: &'static str,
-    /// See [`Warehouse::committed_offset`].
-    pub committed_offset: u64,
+    /// See [`Warehouse::committed`].
+    pub committed: Reach,
     /// Rows in memory.
     pub tail_rows: usize,
     /// Their memory.
@@ -118,21 +148,26 @@ impl Warehouse {
     /// `Invalid` when a newer program wrote a table, `Corrupt` naming a damaged metadata file, `Unavailable`
     /// when the disk does not answer.
     pub async fn open(settings: Settings) -> Result<Self> {
-        let dir = settings.dir;
-        let unavailable = || format!("open the folder {}", dir.display());
-        std::fs::create_dir_all(&dir).context(Kind::Unavailable, unavailable)?;
-        let dir = dir.canonicalize().context(Kind::Unavailable, unavailable)?;
-        let catalog = Embedded::open(&dir)
+        let (dir, root, objects) = settings.place()?;
+        let catalog = SqlCatalog::embedded(&dir, root, objects)
             .map_err(|error| Error::new(kind_of(&error), error.message().to_owned()).from_source(error))?;
+        Self::open_in(Arc::new(catalog)).await
+    }
+
+    /// Opens the tables of a catalog, creating namespace and tables that are missing and adding new columns.
+    ///
+    /// # Errors
+    /// As [`Warehouse::open`].
+    pub async fn open_in(catalog: Arc<dyn TableCatalog>) -> Result<Self> {
         let mut slots = Vec::with_capacity(TABLES.len());
         for def in TABLES {
-            let (table, bound) = create::open_table(&catalog, def).await?;
-            let committed = committed_offset(table.metadata());
+            let (table, bound) = create::open_table(catalog.as_ref(), def).await?;
+            let committed = committed_reach(table.metadata());
             let tail = Tail::new(bound.clone());
             slots.push(Slot { bound, table, committed, frozen: None, tail });
         }
         Ok(Self {
-            catalog: Arc::new(catalog),
+            catalog,
             committing: Arc::default(),
             stopped: Arc::default(),
             grace_ms: GRACE_MS,
@@ -142,23 +177,28 @@ impl Warehouse {
     }
 
     /// The catalog, for maintenance and for serving it to other engines.
-    pub fn catalog(&self) -> Arc<Embedded> {
+    pub fn catalog(&self) -> Arc<dyn TableCatalog> {
         self.catalog.clone()
     }
 
-    /// Adds the rows of the log record at `offset`; visible to the next [`Warehouse::view`].
+    /// The files of the tables.
+    pub fn objects(&self) -> Objects {
+        self.catalog.objects().clone()
+    }
+
+    /// Adds the rows of the log record at `spot`; visible to the next [`Warehouse::view`].
     ///
-    /// A table that has committed beyond `offset` skips its rows: they are in it already, this is a replay.
+    /// A table that has committed beyond it skips its rows: they are in it already, this is a replay.
     /// Rows of one record become visible together.
     ///
     /// # Errors
     /// `Bug` only.
-    pub fn append(&self, offset: u64, rows: &Rows) -> Result<()> {
-        let origin = Origin { project: rows.project, at: rows.at, offset };
+    pub fn append(&self, spot: impl Into<Spot>, rows: &Rows) -> Result<()> {
+        let origin = Origin { project: rows.project, at: rows.at, spot: spot.into() };
         let mut state = self.state.lock();
         state.view = None;
         for slot in &mut state.slots {
-            if offset < slot.committed {
+            if slot.committed.covers(origin.spot) {
                 telemetry::table::replay_skipped(slot.bound.def.name, rows.count_of(slot.bound.def.name));
                 continue;
             }
@@ -205,15 +245,16 @@ impl Warehouse {
     ///
     /// # Errors
     /// `Bug` only.
-    pub fn replace_event(&self, offset: u64, project: ProjectId, row: &EventRow) -> Result<bool> {
+    pub fn replace_event(&self, spot: impl Into<Spot>, project: ProjectId, row: &EventRow) -> Result<bool> {
+        let spot = spot.into();
         let key = self.key(project, row);
         let mut state = self.state.lock();
         let slot = state.slots.iter_mut().find(|slot| slot.bound.def.name == "events");
-        let Some(slot) = slot.filter(|slot| offset >= slot.committed) else { return Ok(false) };
+        let Some(slot) = slot.filter(|slot| !slot.committed.covers(spot)) else { return Ok(false) };
         if !slot.tail.mask(key)? {
             return Ok(false);
         }
-        slot.tail.push(row, Origin { project, at: row.created_at, offset }, Some(key))?;
+        slot.tail.push(row, Origin { project, at: row.created_at, spot }, Some(key))?;
         state.view = None;
         Ok(true)
     }
@@ -250,10 +291,11 @@ impl Warehouse {
         Ok(view)
     }
 
-    /// The first log offset `table` does not cover; 0 when it never got a row or does not exist.
-    pub fn committed_offset(&self, table: &str) -> u64 {
+    /// How far `table` covers the log; nothing when it never got a row or does not exist.
+    pub fn committed(&self, table: &str) -> Reach {
         let state = self.state.lock();
-        state.slots.iter().find(|slot| slot.bound.def.name == table).map_or(0, |slot| slot.committed)
+        let slot = state.slots.iter().find(|slot| slot.bound.def.name == table);
+        slot.map(|slot| slot.committed.clone()).unwrap_or_default()
     }
 
     /// Memory of all rows not committed yet, approximately.
@@ -266,7 +308,7 @@ impl Warehouse {
         let state = self.state.lock();
         let stats = |slot: &Slot| TableStats {
             table: slot.bound.def.name,
-            committed_offset: slot.committed,
+            committed: slot.committed.clone(),
             tail_rows: slot.tail.len() + slot.frozen.as_ref().map_or(0, Frozen::rows),
             tail_bytes: slot.tail.bytes() + slot.frozen.as_ref().map_or(0, Frozen::bytes),
             snapshot_id: slot.table.metadata().current_snapshot_id(),
@@ -276,12 +318,12 @@ impl Warehouse {
     }
 
     /// Takes all rows to be committed; gives the positions of tables that have some.
-    pub(crate) fn freeze(&self, offset: u64) -> Result<Vec<usize>> {
+    pub(crate) fn freeze(&self, reach: &Reach) -> Result<Vec<usize>> {
         let mut state = self.state.lock();
-        if let Some(high) =
-            state.slots.iter().filter_map(|slot| slot.tail.high()).max().filter(|h| *h >= offset)
+        if let Some(high) = state.slots.iter().map(|slot| slot.tail.high()).find(|high| high.is_beyond(reach))
         {
-            let text = format!("commit at log offset {offset}, but a row of offset {high} was appended");
+            let text =
+                format!("commit at log offset {reach}, but rows of records below {high} were appended");
             return Err(Error::new(Kind::Invalid, text));
         }
         let mut positions = Vec::new();
@@ -295,11 +337,11 @@ impl Warehouse {
     }
 
     /// Puts rows still frozen back into their tails.
-    pub(crate) fn thaw(&self, tried: u64) {
+    pub(crate) fn thaw(&self, tried: &Reach) {
         let mut state = self.state.lock();
         for slot in &mut state.slots {
             if let Some(frozen) = slot.frozen.take() {
-                slot.tail.thaw(frozen, tried);
+                slot.tail.thaw(frozen, tried.total());
             }
         }
     }
@@ -313,11 +355,11 @@ impl Warehouse {
     }
 
     /// Replaces the frozen rows by the snapshot that holds them, in one step for readers.
-    pub(crate) fn swap(&self, position: usize, table: Table, offset: u64) {
+    pub(crate) fn swap(&self, position: usize, table: Table, reach: &Reach) {
         let mut state = self.state.lock();
         let slot = &mut state.slots[position];
         slot.table = table;
-        slot.committed = offset;
+        slot.committed = reach.clone();
         slot.frozen = None;
         state.view = None;
     }
@@ -362,12 +404,12 @@ impl Warehouse {
             (0..state.slots.len()).filter(|&position| all || state.slots[position].tail.tried()).collect()
         };
         for position in unclear {
-            let table = load(&self.catalog, TABLES[position].name).await?;
-            let committed = committed_offset(table.metadata());
+            let table = load(self.catalog.as_ref(), TABLES[position].name).await?;
+            let committed = committed_reach(table.metadata());
             let mut state = self.state.lock();
             let slot = &mut state.slots[position];
-            slot.tail.drop_committed(committed)?;
-            slot.committed = slot.committed.max(committed);
+            slot.tail.drop_committed(committed.total())?;
+            slot.committed.merge(&committed);
             slot.table = table;
             state.view = None;
         }
@@ -376,7 +418,7 @@ impl Warehouse {
 }
 
 /// A table as the catalog has it now.
-pub(crate) async fn load(catalog: &Embedded, name: &str) -> Result<Table> {
+pub(crate) async fn load(catalog: &dyn TableCatalog, name: &str) -> Result<Table> {
     let ident = TableIdent::new(NamespaceIdent::new(NAMESPACE.to_owned()), name.to_owned());
     catalog.load_table(&ident).await.map_err(|error| {
         Error::new(kind_of(&error), format!("load {ident}: {}", error.message())).from_source(error)

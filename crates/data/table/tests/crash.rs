@@ -46,7 +46,7 @@ fn row(number: u64) -> EventRow {
 }
 
 async fn open(folder: &Path) -> Arc<Warehouse> {
-    Arc::new(Warehouse::open(Settings { dir: folder.to_owned() }).await.unwrap())
+    Arc::new(Warehouse::open(Settings::at(folder.to_owned())).await.unwrap())
 }
 
 async fn commit(warehouse: &Arc<Warehouse>, offset: u64) {
@@ -111,7 +111,7 @@ async fn every_step_of_care_may_be_the_last() {
                 (0..20).filter(stays).map(|number| row(number).uuid.to_string()).collect()
             };
             assert!(found == expected(false) || found == expected(true), "{point}: {} rows", found.len());
-            assert_eq!(warehouse.committed_offset("events"), 4, "{point}");
+            assert_eq!(warehouse.committed("events").total(), 4, "{point}");
             care(&warehouse).await.unwrap();
             commit(&warehouse, 4).await;
             warehouse.remove_orphans("events", Duration::ZERO, false).await.unwrap();

@@ -74,7 +74,7 @@ pub fn durable(offset: u64) {
     gauge!(DURABLE.name).set(offset as f64);
 }
 
-/// Counts appends refused: `queue_full`, `no_space`, `too_large`, `closed`.
+/// Counts appends refused: `queue_full`, `no_space`, `too_large`, `closed`, `unreachable`.
 pub fn refused(reason: &'static str, count: u64) {
     counter!(REFUSED.name, "reason" => reason).increment(count);
 }

@@ -1,11 +1,15 @@
 //! `tenrec backup`: a copy of everything that a server can be started from again.
 
+mod remote;
+
 use super::{paper, wait_for};
 use crate::settings;
 use crate::words::{Backup, Backups, Shared};
-use ::backup::{About, Progress, Saved, Store, Target};
+use ::backup::{About, Point, Progress, Saved, Store, Target};
 use anyhow::Context;
 use jiff::Timestamp;
+use remote::Remote;
+use server::Settings;
 use std::io::{IsTerminal, Write};
 
 /// Runs the command.
@@ -14,7 +18,13 @@ pub fn run(shared: &Shared, wanted: Backup) -> anyhow::Result<()> {
         Some(Backups::List { target }) => list(&target),
         Some(Backups::Verify { target }) => verify(&target),
         Some(Backups::Prune { target, keep }) => prune(&target, keep),
-        None => save(shared, &wanted.target.context("say where backups are kept")?),
+        None => {
+            let target = wanted.target.context("say where backups are kept")?;
+            match wanted.url {
+                Some(url) => fetch(&url, wanted.key, &target),
+                None => save(shared, &target),
+            }
+        }
     }
 }
 
@@ -57,9 +67,26 @@ pub(super) fn line(verb: &'static str) -> impl FnMut(Progress) + Send {
     }
 }
 
+/// A backup holds log and tables, so that everything acknowledged is in it: both must be in the folder.
+pub(super) fn refuse_elsewhere(settings: &Settings) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        settings.holds_its_tables(),
+        "the tables are not in the data folder (table.location, catalog.kind): a backup would be without them. Protect \
+         the bucket and the catalog where they are, with versions or copies"
+    );
+    anyhow::ensure!(
+        !settings.kafka.is_used(),
+        "the log is a topic (kafka.brokers), which a backup of the folder cannot hold: back up the folder, the \
+         database and the topic with their own tools, while the writer is stopped"
+    );
+    Ok(())
+}
+
 fn save(shared: &Shared, target: &str) -> anyhow::Result<()> {
     let target = open(target)?;
-    let url = settings::resolve(shared.config.as_deref(), &[])?.settings.metastore.url;
+    let settings = settings::resolve(shared.config.as_deref(), &[])?.settings;
+    refuse_elsewhere(&settings)?;
+    let url = settings.metastore.url;
     wait_for(async {
         let mut database = None;
         let about = match url.as_str() {
@@ -69,16 +96,14 @@ fn save(shared: &Shared, target: &str) -> anyhow::Result<()> {
                 store.claim().await.context(
                     "the metastore is in PostgreSQL and a server is using it: stop the server, run pg_dump, then this",
                 )?;
-                let checkpoint = store.checkpoint().await?.unwrap_or(0);
+                let checkpoint = store.checkpoint().await?.unwrap_or_default().of(0);
                 database = Some(store);
                 about(Store::Elsewhere(checkpoint), true)
             }
         };
         let held = ::backup::take(&shared.data, &about).await?;
         let point = held.point.clone();
-        for outside in &point.outside {
-            eprintln!("not in the backup, because it is outside of the data folder: {outside}");
-        }
+        note_outside(&point);
         let saved = ::backup::save(&held, point, &target, &mut line("copied")).await?;
         tell(&saved);
         if database.is_some() {
@@ -88,6 +113,26 @@ fn save(shared: &Shared, target: &str) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// A backup of a server that is asked for its files.
+fn fetch(url: &str, key: Option<String>, target: &str) -> anyhow::Result<()> {
+    let key =
+        key.context("a running server asks for a personal API key: give --key or TENREC_PERSONAL_KEY")?;
+    let target = open(target)?;
+    let remote = Remote::take(url, &key)?;
+    let point = remote.point.clone();
+    wait_for(async {
+        note_outside(&point);
+        tell(&::backup::save(&remote, point, &target, &mut line("copied")).await?);
+        Ok(())
+    })
+}
+
+fn note_outside(point: &Point) {
+    for outside in &point.outside {
+        eprintln!("not in the backup, because it is outside of the data folder: {outside}");
+    }
 }
 
 fn tell(saved: &Saved) {

@@ -45,18 +45,23 @@ fn check_folder(shared: &Shared) -> Vec<Finding> {
         let text = format!("{} does not exist yet; `tenrec serve` will make it", data.display());
         return vec![Finding { what: "data folder", good: true, text }];
     }
-    let mut checkpoint = 0;
+    let mut checkpoint = Default::default();
     let store = wait_for(async {
         let store = metastore(shared).await?;
         let projects = store.projects().await?.len();
-        checkpoint = store.checkpoint().await?.unwrap_or(0);
+        checkpoint = store.checkpoint().await?.unwrap_or_default();
         Ok(format!("{projects} project(s), log folded up to record {checkpoint}"))
     });
-    let log =
-        wait_for(async { server::inspect::log(data, checkpoint).await.map_err(anyhow::Error::from_boxed) });
+    let log = wait_for(async {
+        let kafka = settings::resolve(shared.config.as_deref(), &[])?.settings.kafka;
+        if kafka.is_used() {
+            return Ok(format!("in topic {} of {}, which a start looks at", kafka.topic, kafka.brokers));
+        }
+        server::inspect::log(data, checkpoint.of(0)).await.map_err(anyhow::Error::from_boxed)
+    });
     let tables = wait_for(async {
-        let url = settings::resolve(shared.config.as_deref(), &[])?.settings.metastore.url;
-        server::inspect::tables(data, &url).await.map_err(anyhow::Error::from_boxed)
+        let settings = settings::resolve(shared.config.as_deref(), &[])?.settings;
+        server::inspect::tables(&settings, data).await.map_err(anyhow::Error::from_boxed)
     });
     vec![check_disk(shared), finding("metastore", store), finding("log", log), finding("tables", tables)]
 }

@@ -1,6 +1,6 @@
 //! `tenrec restore`: a data folder made of a backup, or of another data folder.
 
-use super::backup::{about, line, open};
+use super::backup::{about, line, open, refuse_elsewhere};
 use super::wait_for;
 use crate::settings;
 use crate::words::{Restore, Shared};
@@ -14,12 +14,14 @@ pub fn run(shared: &Shared, wanted: &Restore) -> anyhow::Result<()> {
     let folder = Path::new(&wanted.source);
     wait_for(async {
         let manifest = if folder.join("catalog.db").exists() {
-            let url = settings::resolve(shared.config.as_deref(), &[])?.settings.metastore.url;
+            let settings = settings::resolve(shared.config.as_deref(), &[])?.settings;
+            refuse_elsewhere(&settings)?;
+            let url = settings.metastore.url;
             let store = match url.as_str() {
                 "" => Store::InFolder,
                 url => {
                     let store = metastore::open(url, &server::metastore_path(folder)).await?;
-                    Store::Elsewhere(store.checkpoint().await?.unwrap_or(0))
+                    Store::Elsewhere(store.checkpoint().await?.unwrap_or_default().of(0))
                 }
             };
             let held = ::backup::take(folder, &about(store, true)).await?;

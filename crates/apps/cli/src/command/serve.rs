@@ -8,8 +8,10 @@ use std::io::{IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 
 /// Starts the server and waits for SIGINT or SIGTERM.
-pub fn run(shared: &Shared, listen: Option<String>) -> anyhow::Result<()> {
-    let flags: Vec<(&str, String)> = listen.map(|address| ("server.listen", address)).into_iter().collect();
+pub fn run(shared: &Shared, listen: Option<String>, role: Option<String>) -> anyhow::Result<()> {
+    let given = [("server.listen", listen), ("server.role", role)];
+    let flags: Vec<(&str, String)> =
+        given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     let resolved = settings::resolve(shared.config.as_deref(), &flags)?;
     log_to_stderr(&resolved.settings)?;
     for note in &resolved.notes {

@@ -38,7 +38,7 @@ pub async fn run(State(app): State<App>, request: Request) -> Result<Response, P
     let (listener, lines) = mpsc::unbounded_channel();
     if let Command::Stats { .. } = command {
         // Counting waits for nobody.
-        let hands = app.hands.clone();
+        let hands = app.hands().map_err(Problem::from)?.clone();
         tokio::spawn(async move {
             let mut tell = |line| drop(listener.send(line));
             match command::run(&hands, &command, &mut tell).await {
@@ -81,14 +81,16 @@ pub async fn erase(
         let detail = "Say whose rows: distinct_ids or person_ids.";
         return Err(Problem::invalid("required", detail, Some("distinct_ids")));
     }
-    let asked = erase::ask(&app.hands, project, &distinct_ids, &person_ids).await.map_err(|failure| {
-        tracing::error!(error = %failure, "cannot note an erasure");
-        Problem::unavailable()
-    })?;
+    let asked = erase::ask(app.hands().map_err(Problem::from)?, project, &distinct_ids, &person_ids)
+        .await
+        .map_err(|failure| {
+            tracing::error!(error = %failure, "cannot note an erasure");
+            Problem::unavailable()
+        })?;
     let (listener, lines) = mpsc::unbounded_channel();
     // The request is kept from here on: when care is busy it comes to it by itself.
     let _ = listener.send(Line::Erasure { state: erase::state(&asked, &app.settings.care) });
-    if !app.care.ask(Job::Erase(asked.id, listener.clone())) {
+    if !app.ask_care(Job::Erase(asked.id, listener.clone())).map_err(Problem::from)? {
         let text = "It is kept and done with the next round of table care.".to_owned();
         let _ = listener.send(Line::Note { text });
         let _ = listener.send(Line::Done);
@@ -118,7 +120,7 @@ pub async fn erasures(
 }
 
 fn ask(app: &App, job: Job) -> Result<(), Problem> {
-    if app.care.ask(job) { Ok(()) } else { Err(Problem::throttled(60)) }
+    if app.ask_care(job).map_err(Problem::from)? { Ok(()) } else { Err(Problem::throttled(60)) }
 }
 
 async fn read<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Problem> {

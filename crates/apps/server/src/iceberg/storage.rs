@@ -1,7 +1,8 @@
 //! How a client that loaded a table reaches its files.
 //!
 //! The one place where the `config` and the `storage-credentials` of an answer are made. Tables in the data folder are
-//! read and written as local files: by programs on the same machine, or with the folder mounted at the same path.
+//! read and written as local files: by programs on the same machine, or with the folder mounted at the same path. For those
+//! in a store a client is told how to speak to it; with what keys, when the settings allow that ours are given away.
 
 use crate::settings::Settings;
 use serde_json::{Map, Value, json};
@@ -32,7 +33,29 @@ impl Given {
     }
 }
 
-/// What a client needs for the files at `location`: nothing for local ones.
-pub fn given(_settings: &Settings, _location: &str) -> Given {
-    Given::default()
+/// What a client needs for the files at `location`: nothing for local ones. Keys are given when the settings say so.
+pub fn given(settings: &Settings, location: &str) -> Given {
+    let s3 = &settings.s3;
+    if !location.starts_with("s3://") {
+        return Given::default();
+    }
+    let mut config = Map::new();
+    let mut put = |key: &str, value: &str| {
+        if !value.is_empty() {
+            config.insert(key.to_owned(), value.into());
+        }
+    };
+    put("s3.endpoint", &s3.endpoint);
+    put("s3.region", &s3.region);
+    put("client.region", &s3.region);
+    put("s3.path-style-access", if s3.path_style { "true" } else { "false" });
+    if !s3.lend_keys || s3.access_key_id.is_empty() {
+        return Given { config, credentials: Vec::new() };
+    }
+    put("s3.access-key-id", &s3.access_key_id);
+    put("s3.secret-access-key", &s3.secret_access_key);
+    put("s3.session-token", &s3.session_token);
+    // Not every client reads credentials apart from the rest.
+    let credential = Credential { prefix: location.to_owned(), config: config.clone() };
+    Given { config, credentials: vec![credential] }
 }

@@ -43,7 +43,7 @@ pub async fn list(
     Inside(namespace): Inside,
     asked: Asked,
 ) -> Result<Body<Value>, Refusal> {
-    let tables = app.outside.tables(&namespace).await?;
+    let tables = app.outside()?.tables(&namespace).await?;
     let (page, next) = asked.page(tables, |table| table.name.as_str())?;
     Ok(Body(json!({"identifiers": page, "next-page-token": next})))
 }
@@ -61,7 +61,7 @@ pub async fn load(
         Some("refs") => true,
         Some(other) => return Err(Refusal::bad(format!("snapshots is {other:?}: say all or refs."))),
     };
-    let loaded = app.outside.load(&ident).await?;
+    let loaded = app.outside()?.load(&ident).await?;
     // A metadata file never changes: its name stands for what is in it.
     let file = loaded.metadata_location.as_deref().and_then(|at| at.rsplit('/').next()).unwrap_or_default();
     let tag = format!("\"{file}{}\"", if only_named { "-refs" } else { "" });
@@ -77,7 +77,7 @@ pub async fn load(
 
 /// Says whether there is one.
 pub async fn exists(_: Reads, State(app): State<App>, On(ident): On) -> Result<StatusCode, Refusal> {
-    match app.outside.has_table(&ident).await? {
+    match app.outside()?.has_table(&ident).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => {
             Err(Refusal::new(StatusCode::NOT_FOUND, "NoSuchTableException", format!("no table {ident}")))
@@ -87,7 +87,7 @@ pub async fn exists(_: Reads, State(app): State<App>, On(ident): On) -> Result<S
 
 /// Gives fresh credentials for the files of one.
 pub async fn credentials(_: Reads, State(app): State<App>, On(ident): On) -> Result<Body<Value>, Refusal> {
-    let loaded = app.outside.load(&ident).await?;
+    let loaded = app.outside()?.load(&ident).await?;
     let given = storage::given(&app.settings, loaded.metadata.location());
     Ok(Body(json!({"storage-credentials": given.credentials()})))
 }
@@ -99,7 +99,7 @@ pub async fn create(
     Inside(namespace): Inside,
     Json(new): Json<NewTable>,
 ) -> Result<Body<Value>, Refusal> {
-    let loaded = app.outside.create(&namespace, new).await?;
+    let loaded = app.outside()?.create(&namespace, new).await?;
     told(&app, &loaded).map(Body)
 }
 
@@ -111,7 +111,7 @@ pub async fn register(
     Json(registration): Json<Registration>,
 ) -> Result<Body<Value>, Refusal> {
     let ident = TableIdent::new(namespace, registration.name);
-    let loaded = app.outside.register(&ident, &registration.metadata_location).await?;
+    let loaded = app.outside()?.register(&ident, &registration.metadata_location).await?;
     told(&app, &loaded).map(Body)
 }
 
@@ -127,7 +127,7 @@ pub async fn commit(
             "The body names another table than the path, which names {ident}."
         )));
     }
-    let loaded = app.outside.commit(&ident, change).await?;
+    let loaded = app.outside()?.commit(&ident, change).await?;
     Ok(Body(json!({"metadata-location": loaded.metadata_location, "metadata": &*loaded.metadata})))
 }
 
@@ -144,7 +144,7 @@ pub async fn transact(
         .identifier
         .take()
         .ok_or_else(|| Refusal::bad("A change without identifier names no table."))?;
-    app.outside.commit(&ident, change).await?;
+    app.outside()?.commit(&ident, change).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -154,7 +154,7 @@ pub async fn rename(
     State(app): State<App>,
     Json(renaming): Json<Renaming>,
 ) -> Result<StatusCode, Refusal> {
-    app.outside.rename(&renaming.source, &renaming.destination).await?;
+    app.outside()?.rename(&renaming.source, &renaming.destination).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -165,7 +165,7 @@ pub async fn drop(
     On(ident): On,
     asked: Asked,
 ) -> Result<StatusCode, Refusal> {
-    app.outside.drop_table(&ident, asked.flag("purgeRequested")?).await?;
+    app.outside()?.drop_table(&ident, asked.flag("purgeRequested")?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

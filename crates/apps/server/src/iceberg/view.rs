@@ -17,7 +17,7 @@ pub async fn list(
     Inside(name): Inside,
     _: Asked,
 ) -> Result<Json<Value>, Refusal> {
-    app.outside.namespace(&name).await?;
+    app.outside()?.namespace(&name).await?;
     Ok(Json(json!({"identifiers": []})))
 }
 

@@ -52,6 +52,8 @@ enum Ask {
 /// Public keys write and read nothing, secret keys read their project and write nothing.
 const WRITE: [u16; 8] = [401, 401, 200, 200, 401, 401, 401, 401];
 const READ: [u16; 8] = [401, 401, 401, 401, 200, 403, 200, 403];
+/// Keys of one project are not enough for what holds the rows of all.
+const WHOLE: [u16; 8] = [401, 401, 401, 401, 403, 403, 403, 403];
 const OPEN: [u16; 8] = [200; 8];
 /// The key of a person reads and changes; that of a project reads.
 const ERASE: [u16; 8] = [401, 401, 401, 401, 200, 403, 403, 403];
@@ -90,6 +92,9 @@ const ROWS: &[(&str, Ask, [u16; 8])] = &[
     ("/api/environments/{project}/query", Ask::Question, READ),
     ("/api/projects/{project}/erasures", Ask::Erasure, ERASE),
     ("/api/care", Ask::Care, CARE),
+    ("/api/backups", Ask::Bare, WHOLE),
+    ("/api/backups/{id}", Ask::Bare, WHOLE),
+    ("/api/backups/{id}/files/{*path}", Ask::Bare, WHOLE),
     ("/api/{*rest}", Ask::Bare, NOWHERE),
     ("/", Ask::Bare, OPEN),
     ("/_liveness", Ask::Bare, OPEN),
@@ -142,6 +147,7 @@ fn world() -> World {
 fn request(method: &str, path: &str, ask: Ask, key: Option<&str>) -> Request {
     let path =
         path.replace("{project}", "1").replace("{token}", key.unwrap_or_default()).replace("{*rest}", "x/y");
+    let path = path.replace("{id}", "x").replace("{*path}", "y/z");
     let mut event = json!({"event": "$ai_generation", "distinct_id": "d", "alias": "a", "group_type": "t",
         "group_key": "k", "properties": {"$ai_model": "m"}});
     let mut snapshot = json!([{"event": "$snapshot", "properties": {"distinct_id": "d", "$session_id": "s-1",

@@ -39,7 +39,7 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
     let directory =
         ingest::Directory::open(metastore.clone(), ingest::TokenMode::Enforce).await.expect("keys");
     let directory = Arc::new(directory);
-    let warehouse = table::Warehouse::open(table::Settings { dir: dir.to_owned() }).await.expect("tables");
+    let warehouse = table::Warehouse::open(table::Settings::at(dir.to_owned())).await.expect("tables");
     let warehouse = Arc::new(warehouse);
     let bounds =
         ingest::accept::Bounds { decompressed: 1 << 20, events: event::event_size::Limits::default() };
@@ -49,16 +49,18 @@ async fn app(folder_of: &Folder, readiness: Arc<Readiness>) -> App {
     let hands =
         server::care::Hands { warehouse: tables, metastore: kept, orders: None, clock, settings: care };
     App::new(Parts {
-        care: server::care::Care::start(hands.clone()).desk(),
-        hands,
-        door: ingest::Door::new(log, directory.clone(), bounds),
+        care: Some((hands.clone(), server::care::Care::start(hands).desk())),
+        door: Some(ingest::Door::new(log.into(), directory.clone(), bounds)),
+        log: None,
         trusted: Vec::new(),
         clock,
         settings,
         directory,
         metastore,
-        outside: warehouse.outside(),
-        engine: Arc::new(query::Engine::new(warehouse, query::Limits::default()).expect("engine")),
+        outside: Some(warehouse.outside()),
+        data: dir.to_owned(),
+        moments: server::moments::Moments::watched(),
+        engine: Some(Arc::new(query::Engine::new(warehouse, query::Limits::default()).expect("engine"))),
         metrics: telemetry::install(),
         pressure: Arc::new(server::pressure::Pressure::new(100, 1 << 20)),
         readiness,

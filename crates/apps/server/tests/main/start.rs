@@ -47,7 +47,7 @@ async fn damage_is_found_without_serving() {
     assert!(server::inspect::log(dir.path(), 0).await.expect("in use").contains("in use"));
     running.until(async {}).await.expect("a clean stop");
     assert!(server::inspect::log(dir.path(), 0).await.expect("a whole log").contains("segment"));
-    assert!(server::inspect::tables(dir.path(), "").await.expect("whole tables").contains("tables"));
+    assert!(server::inspect::tables(&settings(), dir.path()).await.expect("whole tables").contains("tables"));
     let segment = dir.path().join("log").join("00000000000000000000.segment");
     let mut bytes = std::fs::read(&segment).expect("a segment");
     bytes[0] ^= 1;
@@ -58,6 +58,6 @@ async fn damage_is_found_without_serving() {
     for entry in std::fs::read_dir(metadata).expect("readable") {
         std::fs::write(entry.expect("an entry").path(), "{").expect("written");
     }
-    let error = server::inspect::tables(dir.path(), "").await.expect_err("damaged").to_string();
+    let error = server::inspect::tables(&settings(), dir.path()).await.expect_err("damaged").to_string();
     assert!(error.contains("events"), "{error}");
 }

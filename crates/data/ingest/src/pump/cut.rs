@@ -76,17 +76,17 @@ impl Pump {
         if self.next == self.committed {
             return Ok(());
         }
-        let rows = match self.stores.warehouse.begin(self.next).await.map_err(Error::from_table) {
+        let rows = match self.stores.warehouse.begin(self.next.clone()).await.map_err(Error::from_table) {
             Ok(rows) => rows,
             Err(error) => return self.put_off(error),
         };
-        if let Err(error) = self.seen.cut(self.next, self.committed) {
+        if let Err(error) = self.seen.cut(self.next.total(), self.committed.total()) {
             // The rows go back into the tail, and what was noted stays noted.
             drop(rows);
             return self.put_off(error);
         }
         telemetry::fail_point!("ingest.after_cut");
-        let mut checkpoint = Checkpoint { offset: self.next, ..Checkpoint::default() };
+        let mut checkpoint = Checkpoint { reach: self.next.clone(), ..Checkpoint::default() };
         for (project, working) in &mut self.projects {
             let (changes, definitions) = working.take();
             checkpoint.projects.push((*project, changes));
@@ -107,8 +107,8 @@ impl Pump {
             .await
             .map_err(|e| Error::because(Kind::Bug, "the commit task ended without an answer", e))?;
         match ended {
-            Ended::Done(offset) => {
-                self.committed = offset;
+            Ended::Done(reach) => {
+                self.committed = reach;
                 self.pause = Duration::ZERO;
                 Ok(())
             }

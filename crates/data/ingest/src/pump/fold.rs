@@ -9,7 +9,7 @@ use crate::recordings::{self, Shelf};
 use crate::seen::{self, Verdict};
 use crate::working::Working;
 use crate::{letters, outcome};
-use event::{CapturedEvent, ProjectId};
+use event::{CapturedEvent, ProjectId, Spot};
 use eventlog::Record;
 use identity::{EventRow, Rules};
 use std::collections::HashMap;
@@ -34,7 +34,7 @@ struct Unpacked {
 
 /// The request whose events are being folded.
 struct Request<'a> {
-    offset: u64,
+    spot: Spot,
     opened: &'a Opened,
     project: ProjectId,
     entry: Option<Arc<Entry>>,
@@ -44,21 +44,21 @@ struct Request<'a> {
 }
 
 impl Pump {
-    /// Folds some records and appends their rows to the tail.
-    pub(super) async fn turn(&mut self, records: &[Record]) -> Result<(), Error> {
+    /// Folds some records of a partition and appends their rows to the tail.
+    pub(super) async fn turn(&mut self, partition: usize, records: &[Record]) -> Result<(), Error> {
         let mut piece = Vec::new();
         let mut bytes = 0;
         for record in records {
-            let offset = record.offset.0;
+            let spot = Spot { partition, offset: record.offset.0 };
             let opened = landing::open(&record.bytes)?;
             if opened.json.len() >= PIECE_BYTES && !landing::is_replay(&opened.received) {
                 self.fold_piece(std::mem::take(&mut piece)).await?;
-                self.fold_large(offset, &opened).await?;
+                self.fold_large(spot, &opened).await?;
                 bytes = 0;
                 continue;
             }
             bytes += opened.json.len();
-            piece.push((offset, unpack(opened)));
+            piece.push((spot, unpack(opened)));
             if bytes >= PIECE_BYTES {
                 self.fold_piece(std::mem::take(&mut piece)).await?;
                 bytes = 0;
@@ -67,26 +67,26 @@ impl Pump {
         self.fold_piece(piece).await
     }
 
-    async fn fold_piece(&mut self, piece: Vec<(u64, Unpacked)>) -> Result<(), Error> {
+    async fn fold_piece(&mut self, piece: Vec<(Spot, Unpacked)>) -> Result<(), Error> {
         let started = Instant::now();
         self.load(&piece).await?;
         let mut count = 0;
-        for (offset, unpacked) in piece {
+        for (spot, unpacked) in piece {
             count += unpacked.events.len() as u64;
-            let rows = self.fold_record(offset, unpacked).await?;
-            self.stores.warehouse.append(offset, &rows).map_err(Error::from_table)?;
-            self.next = offset + 1;
+            let rows = self.fold_record(spot, unpacked).await?;
+            self.stores.warehouse.append(spot, &rows).map_err(Error::from_table)?;
+            self.next.advance(spot.partition, spot.offset + 1);
         }
         telemetry::pump::folded(count, started.elapsed());
         Ok(())
     }
 
     /// Folds a record that is more than a piece: built, folded and appended bit by bit, and visible as a whole.
-    async fn fold_large(&mut self, offset: u64, opened: &Opened) -> Result<(), Error> {
+    async fn fold_large(&mut self, spot: Spot, opened: &Opened) -> Result<(), Error> {
         let started = Instant::now();
         let warehouse = Arc::clone(&self.stores.warehouse);
         let held = warehouse.hold().map_err(Error::from_table)?;
-        let mut request = self.request(offset, opened);
+        let mut request = self.request(spot, opened);
         let mut count = 0;
         let mut reading = landing::read(opened);
         loop {
@@ -106,20 +106,20 @@ impl Pump {
                 }
                 Err(tag) => {
                     letters::record(opened, tag, &mut rows);
-                    warehouse.append(offset, &rows).map_err(Error::from_table)?;
+                    warehouse.append(spot, &rows).map_err(Error::from_table)?;
                     break;
                 }
             }
-            warehouse.append(offset, &rows).map_err(Error::from_table)?;
+            warehouse.append(spot, &rows).map_err(Error::from_table)?;
         }
         drop(held);
-        self.next = offset + 1;
+        self.next.advance(spot.partition, spot.offset + 1);
         telemetry::pump::folded(count, started.elapsed());
         Ok(())
     }
 
     /// Loads the identities of a whole piece at once.
-    async fn load(&mut self, opened: &[(u64, Unpacked)]) -> Result<(), Error> {
+    async fn load(&mut self, opened: &[(Spot, Unpacked)]) -> Result<(), Error> {
         let mut by_project: HashMap<ProjectId, Vec<&CapturedEvent>> = HashMap::new();
         for (_, unpacked) in opened {
             by_project.entry(unpacked.opened.received.project).or_default().extend(&unpacked.events);
@@ -131,23 +131,23 @@ impl Pump {
         Ok(())
     }
 
-    fn request<'a>(&self, offset: u64, opened: &'a Opened) -> Request<'a> {
+    fn request<'a>(&self, spot: Spot, opened: &'a Opened) -> Request<'a> {
         let project = opened.received.project;
         let entry = self.directory.project(project);
         let rules = entry.as_ref().map(|entry| Arc::clone(&entry.rules)).unwrap_or_default();
-        Request { offset, opened, project, entry, rules, panicked: false }
+        Request { spot, opened, project, entry, rules, panicked: false }
     }
 
-    async fn fold_record(&mut self, offset: u64, unpacked: Unpacked) -> Result<Rows, Error> {
+    async fn fold_record(&mut self, spot: Spot, unpacked: Unpacked) -> Result<Rows, Error> {
         let Unpacked { opened, events, broken } = unpacked;
-        let mut request = self.request(offset, &opened);
+        let mut request = self.request(spot, &opened);
         let mut rows = Rows::new(request.project, opened.received.at);
         if let Some(reason) = broken {
             letters::record(&opened, reason, &mut rows);
         }
         if landing::is_replay(&opened.received) {
-            let fresh = offset >= self.stores.warehouse.committed_offset("session_replay_blocks");
-            let shelf = Shelf { blocks: &mut self.blocks, seen: &mut self.seen, offset, fresh };
+            let fresh = !self.stores.warehouse.committed("session_replay_blocks").covers(spot);
+            let shelf = Shelf { blocks: &mut self.blocks, seen: &mut self.seen, offset: spot.offset, fresh };
             if let Err(rejection) = recordings::land(&opened, request.entry.as_deref(), shelf, &mut rows)? {
                 letters::record(&opened, rejection.tag(), &mut rows);
             }
@@ -202,7 +202,7 @@ impl Pump {
             self.seen.forget(key);
         }
         if verdict == Verdict::Changed {
-            self.supersede((request.offset, request.project), folded.event.take(), rows)?;
+            self.supersede((request.spot, request.project), folded.event.take(), rows)?;
         }
         outcome::add(folded, rows);
         Ok(())
@@ -211,7 +211,7 @@ impl Pump {
     /// Puts a changed copy of an event in the place of the first, while that is not in a table yet.
     fn supersede(
         &self,
-        (offset, project): (u64, ProjectId),
+        (spot, project): (Spot, ProjectId),
         row: Option<EventRow>,
         rows: &mut Rows,
     ) -> Result<(), Error> {
@@ -224,7 +224,7 @@ impl Pump {
             return Ok(());
         }
         // When the first copy is in a table already it stays; the later one was counted as a duplicate.
-        self.stores.warehouse.replace_event(offset, project, &row).map_err(Error::from_table)?;
+        self.stores.warehouse.replace_event(spot, project, &row).map_err(Error::from_table)?;
         Ok(())
     }
 }

@@ -5,7 +5,9 @@
 //! comes with the same ids afterwards is a new person.
 
 use super::Pump;
+use crate::commit::Stores;
 use crate::error::{Error, Kind};
+use event::Reach;
 use metastore::Erasure;
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,8 +28,8 @@ pub struct Orders(mpsc::Sender<Order>);
 pub(super) struct Desk {
     orders: mpsc::Receiver<Order>,
     sender: Orders,
-    /// The order at hand, and the log offset up to which must be folded before.
-    at_hand: Option<(u64, Order)>,
+    /// The order at hand, and how far the log must be folded before.
+    at_hand: Option<(Reach, Order)>,
 }
 
 impl Orders {
@@ -55,12 +57,17 @@ impl Desk {
     }
 
     /// Waits for an order that comes after `durable` of the log.
-    pub(super) async fn wait(&mut self, durable: impl Fn() -> u64) {
+    pub(super) async fn wait(&mut self, durable: impl Fn() -> Reach) {
         // The sender above is never dropped: an order comes, or none for ever.
         if let Some(order) = self.orders.recv().await {
             self.at_hand = Some((durable(), order));
         }
     }
+}
+
+/// How far the log is durable now.
+pub(super) fn durable(stores: &Stores) -> Reach {
+    stores.log.iter().map(|log| log.durable().0).collect::<Vec<_>>().into()
 }
 
 impl Pump {
@@ -74,10 +81,12 @@ impl Pump {
         if self.desk.at_hand.is_none()
             && let Ok(order) = self.desk.orders.try_recv()
         {
-            self.desk.at_hand = Some((self.stores.log.durable().0, order));
+            self.desk.at_hand = Some((durable(&self.stores), order));
         }
-        let next = self.next;
-        let Some((_, order)) = self.desk.at_hand.take_if(|(from, _)| next >= *from) else { return Ok(()) };
+        let next = &self.next;
+        let Some((_, order)) = self.desk.at_hand.take_if(|(from, _)| !from.is_beyond(next)) else {
+            return Ok(());
+        };
         let forgotten = self.forget(order.erasure).await?;
         // Whoever asked may have gone: the metastore knows what was done.
         let _ = order.answer.send(forgotten);

@@ -1,20 +1,18 @@
 //! Checkpoints in PostgreSQL.
 
 use super::fault::Fault;
-use super::value::{change, column, row};
+use super::value::{change, column, rows};
 use super::{COMMIT_STATEMENTS, Postgres, definition, person};
-use crate::checkpoint::{Checkpoint, Store};
+use crate::checkpoint::{Checkpoint, Store, offsets};
 use crate::{Kind, Result};
 use async_trait::async_trait;
 use deadpool_postgres::{ClientWrapper, GenericClient};
+use event::Reach;
 use std::sync::Arc;
-
-/// The log has one partition until it is shared.
-const PARTITION: i64 = 0;
 
 #[async_trait]
 impl Store for Postgres {
-    async fn checkpoint(&self) -> Result<Option<u64>> {
+    async fn checkpoint(&self) -> Result<Option<Reach>> {
         self.finish("read the checkpoint", async { known(&self.client().await?).await }).await
     }
 
@@ -44,21 +42,24 @@ impl Store for Postgres {
     }
 }
 
-async fn known(client: &impl GenericClient) -> Result<Option<u64>, Fault> {
-    let sql = "SELECT log_offset FROM checkpoints WHERE log_partition = $1";
-    let Some(row) = row(client, sql, &[&PARTITION]).await? else { return Ok(None) };
-    let offset: i64 = column(&row, 0)?;
-    let offset = u64::try_from(offset);
-    offset.map(Some).map_err(|_| Fault::Damaged("the checkpoint is negative".to_owned()))
+async fn known(client: &impl GenericClient) -> Result<Option<Reach>, Fault> {
+    let mut known = None;
+    for row in rows(client, "SELECT log_partition, log_offset FROM checkpoints", &[]).await? {
+        let (partition, offset): (i64, i64) = (column(&row, 0)?, column(&row, 1)?);
+        let damaged = || Fault::Damaged("the checkpoint is negative".to_owned());
+        let partition = u16::try_from(partition).map_err(|_| damaged())?;
+        let offset = u64::try_from(offset).map_err(|_| damaged())?;
+        known.get_or_insert_with(Reach::default).advance(usize::from(partition), offset);
+    }
+    Ok(known)
 }
 
 async fn write(session: &mut ClientWrapper, checkpoint: &Checkpoint) -> Result<(), Fault> {
-    let offset = i64::try_from(checkpoint.offset)
-        .map_err(|_| Kind::Invalid.error("a log offset of 2^63 or more cannot be stored"))?;
     let tx = session.transaction().await?;
-    if let Some(further) = known(&tx).await?.filter(|known| *known > checkpoint.offset) {
+    if let Some(further) = known(&tx).await?.filter(|known| known.is_beyond(&checkpoint.reach)) {
         let why = format!(
-            "the checkpoint is already at log offset {further}, beyond {offset}: another process folds the same log"
+            "the checkpoint is already at log offset {further}, beyond {}: another process folds the same log",
+            checkpoint.reach
         );
         return Err(Kind::Conflict.error(why).into());
     }
@@ -70,7 +71,9 @@ async fn write(session: &mut ClientWrapper, checkpoint: &Checkpoint) -> Result<(
     }
     let sql = "INSERT INTO checkpoints (log_partition, log_offset) VALUES ($1, $2)
                ON CONFLICT (log_partition) DO UPDATE SET log_offset = excluded.log_offset";
-    change(&tx, sql, &[&PARTITION, &offset]).await?;
+    for (partition, offset) in (0_i64..).zip(offsets(&checkpoint.reach)?) {
+        change(&tx, sql, &[&partition, &offset]).await?;
+    }
     tx.commit().await?;
     Ok(())
 }

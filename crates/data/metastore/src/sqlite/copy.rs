@@ -32,14 +32,14 @@ impl Moment {
             connection.pragma_update(None, "query_only", true)?;
             connection.execute_batch("BEGIN DEFERRED")?;
             // The first read is what fixes the moment.
-            let checkpoint = stored(&connection)?;
+            let checkpoint = stored(&connection)?.map(|reach| reach.of(0));
             Ok((connection, checkpoint))
         };
         let (connection, checkpoint) = begin().map_err(|fault| fault.error(path, "begin a copy"))?;
         Ok(Self { connection, path: path.to_owned(), checkpoint })
     }
 
-    /// The checkpoint of the moment.
+    /// The checkpoint of the moment, of a log in the same folder: it has one partition.
     pub fn checkpoint(&self) -> Option<u64> {
         self.checkpoint
     }
@@ -74,7 +74,7 @@ pub fn verify(path: &Path) -> Result<Option<u64>> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         schema::check(&connection)?;
         schema::refuse_other(&connection)?;
-        stored(&connection)
+        Ok(stored(&connection)?.map(|reach| reach.of(0)))
     };
     look().map_err(|fault| fault.error(path, "check a copy"))
 }

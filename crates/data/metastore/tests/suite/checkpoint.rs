@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub async fn a_commit_is_idempotent(store: Arc<dyn Metastore>) {
-    assert_eq!(store.checkpoint().await.expect("read"), None);
+    assert_eq!(store.checkpoint().await.expect("read").map(|reach| reach.total()), None);
     let changes = Changes {
         persons: vec![person(1, 1)],
         deleted_persons: vec![uuid(9)],
@@ -30,11 +30,14 @@ pub async fn a_commit_is_idempotent(store: Arc<dyn Metastore>) {
         }],
         event_properties: vec![EventProperty { event: "e".to_owned(), property: "p".to_owned() }],
     };
-    let whole =
-        Checkpoint { offset: 77, projects: vec![(ONE, changes)], definitions: vec![(ONE, seen.clone())] };
+    let whole = Checkpoint {
+        reach: 77.into(),
+        projects: vec![(ONE, changes)],
+        definitions: vec![(ONE, seen.clone())],
+    };
     for _ in 0..3 {
         store.commit(whole.clone().into()).await.expect("committed");
-        assert_eq!(store.checkpoint().await.expect("read"), Some(77));
+        assert_eq!(store.checkpoint().await.expect("read").map(|reach| reach.total()), Some(77));
         let loaded = store.load_identity(ONE, &ids(["a", "p"])).await.expect("loaded");
         assert_eq!(loaded.persons[&uuid(1)], person(1, 1));
         assert_eq!((loaded.mappings["a"], loaded.personless["p"]), (Some(mapping(1, 1)), Some(true)));
@@ -52,7 +55,7 @@ pub async fn an_older_checkpoint_is_refused_whole(store: Arc<dyn Metastore>) {
     assert_eq!(error.kind(), Kind::Conflict, "{error}");
     let huge = store.commit(checkpoint(u64::MAX, late)).await.expect_err("too large");
     assert_eq!(huge.kind(), Kind::Invalid);
-    assert_eq!(store.checkpoint().await.expect("read"), Some(10));
+    assert_eq!(store.checkpoint().await.expect("read").map(|reach| reach.total()), Some(10));
     assert!(store.persons(ONE, &Page::default()).await.expect("listed").is_empty(), "nothing was written");
     store.commit(checkpoint(i64::MAX.unsigned_abs(), Changes::default())).await.expect("the greatest offset");
 }
@@ -115,7 +118,7 @@ pub async fn a_row_given_twice_is_written_as_it_was_last(store: Arc<dyn Metastor
         event_properties: vec![pair(), pair()],
     };
     let projects = vec![(ONE, changes.clone()), (ONE, changes)];
-    let twice = Checkpoint { offset: 1, projects, definitions: vec![(ONE, seen.clone()), (ONE, seen)] };
+    let twice = Checkpoint { reach: 1.into(), projects, definitions: vec![(ONE, seen.clone()), (ONE, seen)] };
     store.commit(twice.into()).await.expect("committed");
     let loaded = store.load_identity(ONE, &ids(["a", "p"])).await.expect("loaded");
     assert_eq!((loaded.mappings["a"], loaded.personless["p"]), (Some(mapping(1, 2)), Some(false)));

@@ -7,7 +7,7 @@ use metastore::{Checkpoint, Definitions, Metastore, Page};
 use std::sync::Arc;
 
 fn seen(offset: u64, definitions: Definitions) -> Arc<Checkpoint> {
-    Arc::new(Checkpoint { offset, projects: Vec::new(), definitions: vec![(ONE, definitions)] })
+    Arc::new(Checkpoint { reach: offset.into(), projects: Vec::new(), definitions: vec![(ONE, definitions)] })
 }
 
 fn property(owner: Owner, name: &str, kind: Option<PropertyType>) -> Property {

@@ -127,13 +127,14 @@ pub async fn projects_do_not_see_each_other(store: Arc<dyn Metastore>) {
     };
     let two = ProjectId(2);
     let both = Checkpoint {
-        offset: 1,
+        reach: 1.into(),
         projects: vec![(ONE, changes(1)), (two, changes(2))],
         definitions: Vec::new(),
     };
     store.commit(both.into()).await.expect("committed");
     let delete = Changes { deleted_persons: vec![uuid(1)], ..Changes::default() };
-    let gone = Checkpoint { offset: 2, projects: vec![(ProjectId(3), delete)], definitions: Vec::new() };
+    let gone =
+        Checkpoint { reach: 2.into(), projects: vec![(ProjectId(3), delete)], definitions: Vec::new() };
     store.commit(gone.into()).await.expect("committed");
     for (project, version) in [(ONE, 1), (two, 2)] {
         let loaded = store.load_identity(project, &needs(&["a", "p"], &["a"])).await.expect("loaded");
@@ -231,7 +232,8 @@ pub async fn text_may_hold_every_character(store: Arc<dyn Metastore>) {
         ..Changes::default()
     };
     let definitions = Definitions { events: names.iter().map(seen).collect(), ..Definitions::default() };
-    let all = Checkpoint { offset: 1, projects: vec![(ONE, changes)], definitions: vec![(ONE, definitions)] };
+    let all =
+        Checkpoint { reach: 1.into(), projects: vec![(ONE, changes)], definitions: vec![(ONE, definitions)] };
     store.commit(all.into()).await.expect("committed");
     let mut asked = needs(&[], &names.each_ref().map(String::as_str));
     asked.groups = names.iter().map(|name| ("\0type".to_owned(), name.clone())).collect();

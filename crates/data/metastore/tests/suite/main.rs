@@ -10,6 +10,7 @@ mod keys;
 mod kill;
 mod model;
 mod place;
+mod pointer;
 mod projects;
 mod reopen;
 mod sample;

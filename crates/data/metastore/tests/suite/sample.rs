@@ -52,5 +52,5 @@ pub fn ids<'a>(ids: impl IntoIterator<Item = &'a str>) -> Needs {
 
 /// A checkpoint with changes of the first project.
 pub fn checkpoint(offset: u64, changes: Changes) -> Arc<Checkpoint> {
-    Arc::new(Checkpoint { offset, projects: vec![(ONE, changes)], definitions: Vec::new() })
+    Arc::new(Checkpoint { reach: offset.into(), projects: vec![(ONE, changes)], definitions: Vec::new() })
 }

@@ -7,7 +7,7 @@ use arrow::{
     datatypes::Schema as ArrowSchema,
 };
 use iceberg::{
-    Catalog, NamespaceIdent, TableCreation,
+    NamespaceIdent, TableCreation,
     arrow::schema_to_arrow_schema,
     spec::{DataFileFormat, NestedField, PrimitiveType, Schema, Type},
     transaction::{ApplyTransactionAction, Transaction},

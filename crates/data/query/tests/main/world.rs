@@ -28,7 +28,7 @@ impl World {
 
     pub async fn with(limits: Limits) -> Self {
         let dir = TempDir::new().expect("a folder");
-        let warehouse = Warehouse::open(Settings { dir: dir.path().to_owned() }).await.expect("a warehouse");
+        let warehouse = Warehouse::open(Settings::at(dir.path().to_owned())).await.expect("a warehouse");
         let warehouse = Arc::new(warehouse);
         warehouse.append(1, &committed()).expect("rows are taken");
         warehouse.append(2, &secret("committed")).expect("rows are taken");

@@ -9,6 +9,7 @@ use super::live::files;
 use super::scan;
 use crate::catalog::local_path;
 use crate::error::{Context, kind_of};
+use crate::objects::Objects;
 use crate::schema::SESSION_REPLAY_BLOCKS;
 use crate::{Error, Kind, Result};
 use bytes::Bytes;
@@ -102,13 +103,13 @@ fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Removes the blocks that rows of these data files point to; gives the bytes. Nothing for tables without blocks.
-pub(super) async fn remove_of_files(table: Table, paths: HashSet<String>) -> Result<u64> {
+pub(super) async fn remove_of_files(table: Table, objects: Objects, paths: HashSet<String>) -> Result<u64> {
     if table.identifier().name() != SESSION_REPLAY_BLOCKS.name {
         return Ok(0);
     }
     let mut blocks = Blocks::default();
     for entry in files(&table).await?.into_iter().filter(|entry| paths.contains(entry.file_path())) {
-        scan::columns(&entry, [ADDRESS], |batch| {
+        scan::columns(&objects, &entry, [ADDRESS], |batch| {
             scan::texts(batch, ADDRESS)?.iter().flatten().try_for_each(|address| blocks.add(address))
         })?;
     }
@@ -134,12 +135,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("7.blocks");
         fs::write(&path, [vec![1; 20_000], vec![2; 100], vec![3; 20_000]].concat()).unwrap();
-        let io = iceberg::io::FileIOBuilder::new(Arc::new(crate::disk::DiskFactory)).build();
+        let objects = Objects::new(crate::objects::S3::default(), folder.path());
+        let io = objects.files();
         let url = |range: &str| format!("file://{}?range=bytes={range}", path.display());
         let remove = async |ranges: &[&str]| {
             let mut blocks = Blocks::default();
             ranges.iter().for_each(|range| blocks.add(&url(range)).unwrap());
-            blocks.remove(&io).await.unwrap()
+            blocks.remove(io).await.unwrap()
         };
         let old = File::open(&path).unwrap();
         assert_eq!(remove(&["0-19999", "20000-20099"]).await, 20_100);

@@ -188,6 +188,7 @@ impl Warehouse {
         for (place, files) in merges {
             let rewrite = Rewrite {
                 table: at.clone(),
+                objects: self.objects(),
                 bound: bound.clone(),
                 place,
                 files,

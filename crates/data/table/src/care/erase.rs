@@ -13,6 +13,7 @@ use super::replace::Part;
 use super::rewrite::{Rewrite, Sieve, all_columns};
 use super::{Listener, Progress, aside, scan};
 use crate::error::Context;
+use crate::objects::Objects;
 use crate::schema::{SESSION_REPLAY_BLOCKS, TABLES, TableDef};
 use crate::warehouse::Warehouse;
 use crate::{Error, Kind, Result};
@@ -119,9 +120,9 @@ fn quoted(id: &str) -> String {
 }
 
 /// How many rows of a file go.
-fn matches(sieve: &Sieve, columns: &Columns, entry: &ManifestEntryRef) -> Result<u64> {
+fn matches(objects: &Objects, sieve: &Sieve, columns: &Columns, entry: &ManifestEntryRef) -> Result<u64> {
     let mut count = 0;
-    scan::columns(entry, columns.iter().map(|(name, _)| *name).chain(["team_id"]), |batch| {
+    scan::columns(objects, entry, columns.iter().map(|(name, _)| *name).chain(["team_id"]), |batch| {
         let stays = sieve(batch)?;
         count += (stays.len() - stays.true_count()) as u64;
         Ok(())
@@ -151,6 +152,7 @@ async fn suspects(table: &Table, project: ProjectId, mark: Option<i64>) -> Resul
 #[derive(Clone)]
 struct Search {
     table: Table,
+    objects: Objects,
     def: &'static TableDef,
     project: ProjectId,
     mark: Option<i64>,
@@ -162,14 +164,14 @@ async fn dirty(
     search: Search,
     mut clean: HashSet<String>,
 ) -> Result<(Vec<ManifestEntryRef>, HashSet<String>)> {
-    let Search { table, def, project, mark, sieve } = search;
+    let Search { table, objects, def, project, mark, sieve } = search;
     let columns = telling(def);
     let mut dirty = Vec::new();
     for entry in suspects(&table, project, mark).await? {
         if clean.contains(entry.file_path()) {
             continue;
         }
-        if matches(&sieve, &columns, &entry)? == 0 {
+        if matches(&objects, &sieve, &columns, &entry)? == 0 {
             clean.insert(entry.file_path().to_owned());
         } else if place(&table, entry.data_file()).is_some() {
             dirty.push(entry);
@@ -183,12 +185,16 @@ async fn dirty(
 }
 
 /// Removes the replay blocks of rows that go; gives the bytes.
-async fn remove_blocks(table: Table, sieve: Sieve, found: Vec<ManifestEntryRef>) -> Result<u64> {
+async fn remove_blocks(
+    (table, objects): (Table, Objects),
+    sieve: Sieve,
+    found: Vec<ManifestEntryRef>,
+) -> Result<u64> {
     let mut blocks = Blocks::default();
     let columns = telling(&SESSION_REPLAY_BLOCKS);
     for entry in found {
         let names = columns.iter().map(|(name, _)| *name).chain(["team_id", block::ADDRESS]);
-        scan::columns(&entry, names, |batch| {
+        scan::columns(&objects, &entry, names, |batch| {
             let stays = sieve(batch)?;
             let addresses = scan::texts(batch, block::ADDRESS)?;
             let gone = addresses.iter().zip(stays.values()).filter(|(_, stays)| !stays);
@@ -199,13 +205,13 @@ async fn remove_blocks(table: Table, sieve: Sieve, found: Vec<ManifestEntryRef>)
 }
 
 /// Ids that lead to each other: `distinct_ids` and `person_ids`, as rows of `person_distinct_ids` link them.
-async fn linked(table: Table, mut whose: Erasure) -> Result<Erasure> {
+async fn linked((table, objects): (Table, Objects), mut whose: Erasure) -> Result<Erasure> {
     let mark = whose.marks.get(table.identifier().name()).copied();
     let files = suspects(&table, whose.project, mark).await?;
     loop {
         let known = whose.distinct_ids.len() + whose.person_ids.len();
         for entry in &files {
-            scan::columns(entry, ["team_id", "distinct_id", "person_id"], |batch| {
+            scan::columns(&objects, entry, ["team_id", "distinct_id", "person_id"], |batch| {
                 let (teams, ids) = (scan::teams(batch)?, scan::texts(batch, "distinct_id")?);
                 let persons = scan::texts(batch, "person_id")?;
                 for ((team, id), person) in teams.values().iter().zip(ids.iter()).zip(persons.iter()) {
@@ -229,11 +235,11 @@ async fn linked(table: Table, mut whose: Erasure) -> Result<Erasure> {
 }
 
 /// The sessions in which the person was recorded.
-async fn sessions(table: Table, whose: Erasure) -> Result<HashSet<String>> {
+async fn sessions((table, objects): (Table, Objects), whose: Erasure) -> Result<HashSet<String>> {
     let mark = whose.marks.get(table.identifier().name()).copied();
     let mut sessions = HashSet::new();
     for entry in suspects(&table, whose.project, mark).await? {
-        scan::columns(&entry, ["team_id", "distinct_id", "session_id"], |batch| {
+        scan::columns(&objects, &entry, ["team_id", "distinct_id", "session_id"], |batch| {
             let (teams, ids) = (scan::teams(batch)?, scan::texts(batch, "distinct_id")?);
             let named = scan::texts(batch, "session_id")?;
             let rows = teams.values().iter().zip(ids.iter()).zip(named.iter());
@@ -264,7 +270,7 @@ impl Warehouse {
     /// `Corrupt` and `Unavailable` as reading `person_distinct_ids`.
     pub async fn links(&self, whose: Erasure) -> Result<Erasure> {
         let (_, _, at) = self.current("person_distinct_ids")?;
-        aside("looking for the ids of a person", linked(at, whose)).await
+        aside("looking for the ids of a person", linked((at, self.objects()), whose)).await
     }
 
     /// Takes the rows of a person out of one table. See the module for what the caller must see to.
@@ -281,7 +287,10 @@ impl Warehouse {
         }
         let is_replay = def.name == SESSION_REPLAY_BLOCKS.name;
         let sessions = match is_replay {
-            true => aside("looking for a person's sessions", sessions(at, whose.clone())).await?,
+            true => {
+                aside("looking for a person's sessions", sessions((at, self.objects()), whose.clone()))
+                    .await?
+            }
             false => HashSet::new(),
         };
         let (judge, columns) = (whose.clone(), telling(def));
@@ -290,8 +299,14 @@ impl Warehouse {
         let mut clean = HashSet::new();
         for _ in 0..PASSES {
             let (_, _, at) = self.current(table)?;
-            let search =
-                Search { table: at.clone(), def, project: whose.project, mark, sieve: sieve.clone() };
+            let search = Search {
+                table: at.clone(),
+                objects: self.objects(),
+                def,
+                project: whose.project,
+                mark,
+                sieve: sieve.clone(),
+            };
             let found;
             (found, clean) = aside("looking for a person's rows", dirty(search, clean)).await?;
             listener(Progress { table: def.name, done: 0, total: found.len(), rows: erased.rows });
@@ -304,7 +319,7 @@ impl Warehouse {
             }
             if is_replay {
                 // The rows are the only ones to know where the blocks are: those go first.
-                let blocks = remove_blocks(at.clone(), sieve.clone(), found.clone());
+                let blocks = remove_blocks((at.clone(), self.objects()), sieve.clone(), found.clone());
                 erased.block_bytes += aside("removing replay blocks", blocks).await?;
             }
             let bound = all_columns(&bound, &at)?;
@@ -336,7 +351,8 @@ impl Warehouse {
             let (table, bound) = (at.clone(), bound.clone());
             progress.rows += entry.record_count();
             let (files, target_bytes) = (vec![entry], usize::MAX);
-            let rewrite = Rewrite { table, bound, place, files, target_bytes, stopped, sieve };
+            let objects = self.objects();
+            let rewrite = Rewrite { table, objects, bound, place, files, target_bytes, stopped, sieve };
             let done = tokio::task::spawn_blocking(move || rewrite.run()).await;
             match done.context(Kind::Bug, || format!("erase rows of {}", at.identifier()))? {
                 Ok(done) => parts.push(done.part),

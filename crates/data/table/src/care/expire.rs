@@ -84,7 +84,7 @@ fn named(metadata: &TableMetadata) -> HashSet<i64> {
 
 /// Takes snapshots out of the table's metadata. The caller holds the lock of commits.
 pub(crate) async fn drop_snapshots(
-    catalog: &crate::catalog::Embedded,
+    catalog: &dyn crate::catalog::TableCatalog,
     table: &Table,
     ids: Vec<i64>,
 ) -> iceberg::Result<Table> {
@@ -174,7 +174,7 @@ impl Warehouse {
         if old.is_empty() {
             return Ok(Expired { held, ..Expired::default() });
         }
-        let now = match drop_snapshots(&self.catalog, &before, old).await {
+        let now = match drop_snapshots(self.catalog.as_ref(), &before, old).await {
             Ok(now) => now,
             Err(error) => {
                 // Committed or not: what the catalog says is what the next expiry begins with.

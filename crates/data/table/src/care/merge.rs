@@ -4,6 +4,7 @@
 //! order of the files given, so that what arrived first stays first.
 
 use super::column::Fitting;
+use crate::objects::Objects;
 use crate::schema::Bound;
 use crate::{Kind, Result, error::Context};
 use arrow::array::{Array, BooleanArray};
@@ -18,8 +19,6 @@ use parquet::basic::Encoding;
 use parquet::file::metadata::RowGroupMetaData;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
-use std::fs::File;
-use std::path::PathBuf;
 
 /// Rows decoded at once from a file that is not read whole.
 const BATCH_ROWS: usize = 1024;
@@ -34,8 +33,10 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// A data file to be read.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
+    /// The files it is one of.
+    pub(super) objects: Objects,
     /// Where.
-    pub(super) path: PathBuf,
+    pub(super) location: String,
     /// Its rows are in the table's order; if not, it is small enough to be sorted in memory.
     pub(super) sorted: bool,
 }
@@ -49,7 +50,7 @@ struct Input {
     /// Rows still to come.
     left: usize,
     fitting: Fitting,
-    path: PathBuf,
+    location: String,
 }
 
 /// Where the merge is in one file.
@@ -160,9 +161,8 @@ impl<'a> Merge<'a> {
     }
 
     fn add(&mut self, source: &Source) -> Result<()> {
-        let unread = || format!("read {}", source.path.display());
-        crate::seal::verify(&source.path)?;
-        let file = File::open(&source.path).context(Kind::Corrupt, unread)?;
+        let unread = || format!("read {}", source.location);
+        let file = source.objects.fetch(&source.location)?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).context(Kind::Corrupt, unread)?;
         let fitting = Fitting::new(self.bound, builder.schema())?;
         let groups = builder.metadata().row_groups();
@@ -173,7 +173,7 @@ impl<'a> Merge<'a> {
         let batch_rows = if whole { left.max(1) } else { BATCH_ROWS };
         let reader = builder.with_batch_size(batch_rows).build().context(Kind::Corrupt, unread)?;
         let number = self.inputs.len();
-        self.inputs.push(Input { reader: Some(reader), left, fitting, path: source.path.clone() });
+        self.inputs.push(Input { reader: Some(reader), left, fitting, location: source.location.clone() });
         self.cursors.push(Cursor::default());
         let first = if source.sorted { self.next_batch(number)? } else { self.sorted_whole(number)? };
         self.enter(number, first)
@@ -187,7 +187,7 @@ impl<'a> Merge<'a> {
                 input.reader = None;
                 break;
             };
-            let batch = batch.context(Kind::Corrupt, || format!("read {}", input.path.display()))?;
+            let batch = batch.context(Kind::Corrupt, || format!("read {}", input.location))?;
             self.read += batch.num_rows() as u64;
             input.left = input.left.saturating_sub(batch.num_rows());
             if input.left == 0 {

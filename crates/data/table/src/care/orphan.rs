@@ -2,16 +2,14 @@
 
 use super::live::{entries, has_live, manifests};
 use super::{aside, clock, expire::unlink};
+use crate::Result;
 use crate::catalog::local_path;
-use crate::error::Context;
+use crate::objects::split;
 use crate::warehouse::{Warehouse, load};
-use crate::{Error, Kind, Result};
 use iceberg::spec::ManifestFile;
 use iceberg::table::Table;
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 /// What an orphan sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,40 +22,22 @@ pub struct Orphans {
     pub young: usize,
 }
 
-/// A file of a table's folder.
-struct Found {
-    path: PathBuf,
-    bytes: u64,
-    changed_ms: i64,
-}
-
-fn look(folder: &Path, found: &mut Vec<Found>) -> std::io::Result<()> {
-    let listed = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
-    for entry in listed {
-        let entry = entry?;
-        let metadata = match entry.metadata() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            other => other?,
-        };
-        if metadata.is_dir() {
-            look(&entry.path(), found)?;
-        } else if metadata.is_file() {
-            let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let changed_ms = i64::try_from(changed.as_millis()).unwrap_or(i64::MAX);
-            found.push(Found { path: entry.path(), bytes: metadata.len(), changed_ms });
-        }
+/// A location as [`crate::objects::Objects::list`] writes it.
+fn listed(location: &str) -> String {
+    match (local_path(location), split(location)) {
+        (Some(path), _) => path.to_string_lossy().into_owned(),
+        (None, Some((bucket, key))) => format!("s3://{bucket}/{key}"),
+        (None, None) => location.to_owned(),
     }
-    Ok(())
 }
 
-/// Every file that the table's metadata reaches, as local paths.
-async fn reachable(table: &Table) -> Result<HashSet<PathBuf>> {
+/// Every file that the table's metadata reaches, as they are listed.
+async fn reachable(table: &Table) -> Result<HashSet<String>> {
     let metadata = table.metadata();
-    let mut reached: HashSet<PathBuf> = HashSet::new();
-    let mut reach = |location: &str| reached.extend(local_path(location));
+    let mut reached: HashSet<String> = HashSet::new();
+    let mut reach = |location: &str| {
+        reached.insert(listed(location));
+    };
     metadata.metadata_log().iter().for_each(|entry| reach(&entry.metadata_file));
     table.metadata_location().into_iter().for_each(&mut reach);
     metadata.statistics_iter().for_each(|file| reach(&file.statistics_path));
@@ -85,24 +65,21 @@ impl Warehouse {
     pub async fn remove_orphans(&self, table: &str, age: Duration, dry: bool) -> Result<Orphans> {
         let (_, bound, at) = self.current(table)?;
         let name = bound.def.name;
-        let folder = local_path(at.metadata().location())
-            .ok_or_else(|| Error::new(Kind::Invalid, format!("table {name} is not on this machine")))?;
+        let (objects, folder) = (self.objects(), listed(at.metadata().location()));
         let catalog = self.catalog.clone();
         let sweep = async move {
             // Listed before the table is loaded: what is committed in between is reached.
-            let mut found = Vec::new();
-            look(&folder, &mut found).context(Kind::Unavailable, || format!("list {}", folder.display()))?;
-            let table = load(&catalog, name).await?;
+            let found = objects.list(&folder).await?;
+            let table = load(catalog.as_ref(), name).await?;
             let reached = reachable(&table).await?;
             let oldest = clock::ago_ms(age);
             let mut orphans = Orphans::default();
-            for file in found.into_iter().filter(|file| !reached.contains(&file.path)) {
+            for file in found.into_iter().filter(|file| !reached.contains(&file.location)) {
                 if file.changed_ms > oldest {
                     orphans.young += 1;
                     continue;
                 }
-                let path = file.path.to_string_lossy();
-                if dry || unlink(&table, &path).await {
+                if dry || unlink(&table, &file.location).await {
                     orphans.files += 1;
                     orphans.bytes += file.bytes;
                 }

@@ -10,17 +10,18 @@ use super::expire::PURGE_PROPERTY;
 use super::live::{current_manifests, entries, has_live, refuse_deletes};
 use super::manifest::{Line, write, write_list};
 use super::{aside, clock};
-use crate::commit::OFFSET_PROPERTY;
+use crate::catalog::is_unclear;
 use crate::error::{Context, kind_of};
-use crate::warehouse::{Warehouse, committed_offset};
+use crate::warehouse::{self, Warehouse, committed_reach};
 use crate::write::discard;
 use crate::{Error, Kind, Result};
+use event::Reach;
 use iceberg::spec::{
     DataFile, FormatVersion, MAIN_BRANCH, ManifestContentType, ManifestEntryRef, ManifestFile, Operation,
     Snapshot, SnapshotReference, SnapshotRetention, SnapshotSummaryCollector, Summary,
 };
 use iceberg::table::Table;
-use iceberg::{Catalog, TableRequirement, TableUpdate};
+use iceberg::{TableRequirement, TableUpdate};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -177,6 +178,7 @@ impl Warehouse {
                     Err(error) => Outcome::Unclear(error),
                 }
             }
+            Ok(_) if is_unclear(&error) => Outcome::Unclear(failed(error)),
             Ok(now) => {
                 let _ = table.file_io().delete(&location).await;
                 if now.metadata().current_snapshot_id() == parent {
@@ -203,7 +205,10 @@ pub(super) async fn stage(
     if !prepared.left_out.iter().all(|path| present.contains(path.as_str())) {
         return Ok(None);
     }
-    refuse_deletes(table, &manifests)?;
+    // What is appended takes nothing back, whatever others have taken back.
+    if operation != Operation::Append {
+        refuse_deletes(table, &manifests)?;
+    }
     let kept = manifests.into_iter().filter(|manifest| !prepared.left_out.contains(&manifest.manifest_path));
     let manifests: Vec<ManifestFile> = kept.chain(prepared.written.iter().cloned()).collect();
     let summary = summary(table, operation, prepared, &manifests);
@@ -242,7 +247,10 @@ fn summary(table: &Table, operation: Operation, prepared: &Prepared, manifests: 
     for none in ["total-delete-files", "total-position-deletes", "total-equality-deletes"] {
         said.insert(none.to_owned(), "0".to_owned());
     }
-    said.insert(OFFSET_PROPERTY.to_owned(), committed_offset(metadata).to_string());
+    // An append says how far it reaches itself.
+    for (key, offset) in warehouse::said(&committed_reach(metadata)) {
+        said.entry(key).or_insert(offset);
+    }
     if matches!(operation, Operation::Delete | Operation::Overwrite) {
         said.insert(PURGE_PROPERTY.to_owned(), "true".to_owned());
     }
@@ -319,8 +327,37 @@ pub(super) async fn prepare(table: Table, operation: Operation, parts: Vec<Part>
     Ok(prepared)
 }
 
+/// Files that come in beside what is there, up to a log offset: manifests of their own, whatever the table holds.
+pub(super) async fn prepare_append(table: &Table, files: Vec<DataFile>, reach: &Reach) -> Result<Prepared> {
+    let metadata = table.metadata();
+    if metadata.format_version() != FormatVersion::V2 {
+        let text = format!("table {} has a format version this program cannot change", table.identifier());
+        return Err(Error::new(Kind::Invalid, text));
+    }
+    let (schema, spec) = (metadata.current_schema(), metadata.default_partition_spec());
+    let mut counted = SnapshotSummaryCollector::default();
+    for file in &files {
+        counted.add_file(file, schema.clone(), spec.clone());
+    }
+    let grown = files.iter().map(|file| file.file_size_in_bytes() as i64).sum();
+    let id = clock::fresh_snapshot_id();
+    let lines = files.into_iter().map(|file| Line::Added(Box::new(file))).collect();
+    let written = write(table, id, spec, lines).await?;
+    let mut summary = counted.build();
+    summary.extend(warehouse::said(reach));
+    Ok(Prepared {
+        id,
+        parts: Vec::new(),
+        lost: Vec::new(),
+        left_out: HashSet::new(),
+        written,
+        summary,
+        grown,
+    })
+}
+
 /// Removes manifests nothing refers to. Those that cannot be removed stay as orphans.
-async fn forget(table: &Table, prepared: &Prepared) {
+pub(super) async fn forget(table: &Table, prepared: &Prepared) {
     for manifest in &prepared.written {
         if let Err(error) = table.file_io().delete(&manifest.manifest_path).await {
             tracing::warn!(%error, path = manifest.manifest_path, "cannot remove a manifest nothing refers to");

@@ -96,7 +96,8 @@ impl Warehouse {
             // The rows are the only ones to know where the blocks are: those go first.
             let at = self.current(table)?.2;
             let gone = parts.iter().flat_map(|part| part.removed.iter().cloned()).collect();
-            retained.block_bytes += aside("removing replay blocks", remove_of_files(at, gone)).await?;
+            retained.block_bytes +=
+                aside("removing replay blocks", remove_of_files(at, self.objects(), gone)).await?;
             let replaced = self.replace(name, Operation::Delete, parts).await?;
             for part in &replaced.done {
                 retained.files += part.removed.len();

@@ -3,8 +3,8 @@
 use super::live::{Place, place};
 use super::merge::{Keep, Merge, Source};
 use super::{clock, replace::Part};
-use crate::catalog::local_path;
 use crate::encoding;
+use crate::objects::Objects;
 use crate::schema::Bound;
 use crate::sink::Sink;
 use crate::write::{FILE_ROWS, discard, sort_order};
@@ -24,6 +24,8 @@ pub(super) type Sieve = Arc<dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send 
 pub(super) struct Rewrite {
     /// The table.
     pub(super) table: Table,
+    /// Its files.
+    pub(super) objects: Objects,
     /// All its columns, those of other programs too.
     pub(super) bound: Bound,
     /// Where the rows belong.
@@ -84,10 +86,11 @@ impl Rewrite {
             if place(&self.table, file) != Some(self.place) {
                 return Err(Error::new(Kind::Bug, format!("{} is of another place", file.file_path())));
             }
-            let path = local_path(file.file_path()).ok_or_else(|| {
-                Error::new(Kind::Invalid, format!("{} is not on this machine", file.file_path()))
-            })?;
-            Ok(Source { path, sorted: is_sorted(&self.bound, &self.table, file) })
+            Ok(Source {
+                objects: self.objects.clone(),
+                location: file.file_path().to_owned(),
+                sorted: is_sorted(&self.bound, &self.table, file),
+            })
         };
         self.files.iter().map(source).collect()
     }

@@ -1,7 +1,7 @@
 //! A few columns of one data file, batch by batch.
 
-use crate::catalog::local_path;
 use crate::error::Context;
+use crate::objects::Objects;
 use crate::{Error, Kind, Result};
 use arrow::array::{AsArray, Int64Array, StringArray};
 use arrow::compute::cast;
@@ -10,22 +10,19 @@ use arrow::record_batch::RecordBatch;
 use iceberg::spec::ManifestEntryRef;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use std::fs::File;
 
 /// Gives the named columns of a file to `look`; blocks on the disk.
 ///
 /// # Errors
 /// `Corrupt` naming a damaged file, and what `look` fails with.
 pub(super) fn columns<'a>(
+    objects: &Objects,
     entry: &ManifestEntryRef,
     names: impl IntoIterator<Item = &'a str>,
     mut look: impl FnMut(&RecordBatch) -> Result<()>,
 ) -> Result<()> {
-    let path = local_path(entry.file_path())
-        .ok_or_else(|| Error::new(Kind::Invalid, format!("{} is not on this machine", entry.file_path())))?;
-    let unread = || format!("read {}", path.display());
-    crate::seal::verify(&path)?;
-    let file = File::open(&path).context(Kind::Corrupt, unread)?;
+    let unread = || format!("read {}", entry.file_path());
+    let file = objects.fetch(entry.file_path())?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).context(Kind::Corrupt, unread)?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), names);
     let reader = builder.with_projection(mask).build().context(Kind::Corrupt, unread)?;

@@ -3,10 +3,8 @@
 use super::aside;
 use super::compact::Compaction;
 use super::live::{files, place};
-use crate::catalog::local_path;
-use crate::error::Context;
+use crate::Result;
 use crate::warehouse::Warehouse;
-use crate::{Kind, Result};
 use std::collections::BTreeSet;
 
 /// Numbers about the committed part of one table.
@@ -37,7 +35,7 @@ impl Warehouse {
     /// `NotFound` for no such table; `Corrupt` and `Unavailable` as reading it.
     pub async fn care_stats(&self, table: &str, policy: &Compaction) -> Result<CareStats> {
         let (_, _, at) = self.current(table)?;
-        let policy = policy.clone();
+        let (policy, objects) = (policy.clone(), self.objects());
         let count = async move {
             let mut stats = CareStats { snapshots: at.metadata().snapshots().len(), ..CareStats::default() };
             let mut places = BTreeSet::new();
@@ -50,13 +48,9 @@ impl Warehouse {
                 places.insert(place(&at, entry.data_file()));
             }
             stats.partitions = places.len();
-            let folder = local_path(at.metadata().location()).map(|folder| folder.join("metadata"));
-            let listed = folder.map(|folder| {
-                std::fs::read_dir(&folder).context(Kind::Unavailable, || format!("list {}", folder.display()))
-            });
-            for entry in listed.transpose()?.into_iter().flatten().flatten() {
+            for file in objects.list(&format!("{}/metadata", at.metadata().location())).await? {
                 stats.metadata_files += 1;
-                stats.metadata_bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+                stats.metadata_bytes += file.bytes;
             }
             Ok(stats)
         };

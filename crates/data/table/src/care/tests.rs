@@ -23,7 +23,7 @@ fn quiet(_: Progress) {}
 
 /// Commits `count` records of `each` events, one by one.
 async fn fill(warehouse: &Arc<Warehouse>, count: u64, each: u64) {
-    let first = warehouse.committed_offset("events");
+    let first = warehouse.committed("events").total();
     for offset in first..first + count {
         warehouse.append(offset, &record(offset * each, each)).unwrap();
         warehouse.commit(offset + 1).await.unwrap();
@@ -91,7 +91,7 @@ async fn many_files_become_one_and_every_row_stays() {
     assert_eq!(data_files(folder.path()), 14, "old files stay for readers");
     drop(warehouse);
     let warehouse = open(folder.path()).await;
-    assert_eq!((events(&warehouse).await, warehouse.committed_offset("events")), (uuids(0..38), 13));
+    assert_eq!((events(&warehouse).await, warehouse.committed("events").total()), (uuids(0..38), 13));
 }
 
 #[tokio::test]
@@ -126,15 +126,15 @@ async fn a_lost_answer_and_a_failed_swap_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let warehouse = open(folder.path()).await;
     fill(&warehouse, 4, 2).await;
-    warehouse.catalog.faults.order(Fault::BeforeSwap);
+    warehouse.catalog.faults().order(Fault::BeforeSwap);
     let error = warehouse.compact("events", &SOON, &mut quiet).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert_eq!((data_files(folder.path()), events(&warehouse).await), (4, uuids(0..8)));
-    warehouse.catalog.faults.order(Fault::AfterSwap);
+    warehouse.catalog.faults().order(Fault::AfterSwap);
     assert_eq!(compact(&warehouse, &SOON).await.files_after, 1);
     assert_eq!((data_files(folder.path()), events(&warehouse).await), (5, uuids(0..8)));
     assert_eq!(said(&warehouse), (Operation::Replace, 1, 8, 4));
-    warehouse.catalog.faults.order(Fault::AfterSwap);
+    warehouse.catalog.faults().order(Fault::AfterSwap);
     assert!(warehouse.expire("events", &BARE).await.is_err());
     fill(&warehouse, 1, 2).await;
     assert_eq!(events(&*open(folder.path()).await).await, uuids(0..10));
@@ -150,7 +150,7 @@ async fn another_program_in_between_is_carried_over_or_given_way_to() {
     // `one` has not seen the commit of `two`.
     assert_eq!(compact(&one, &SOON).await.files_before, 4);
     assert_eq!(events(&one).await, uuids(0..10));
-    assert_eq!(one.committed_offset("events"), 5);
+    assert_eq!(one.committed("events").total(), 5);
     // `two` still knows the files that `one` has replaced: its merge loses.
     let lost = compact(&two, &SOON).await;
     assert_eq!((lost.lost, lost.files_after), (1, 0));
@@ -184,7 +184,7 @@ async fn old_days_go_and_versions_stay() {
     assert_eq!(retain(today + 1, None).await, (2, 4));
     assert_eq!(events(&warehouse).await, uuids([]));
     warehouse.expire("events", &BARE).await.unwrap();
-    assert_eq!((data_files(folder.path()), warehouse.committed_offset("events")), (0, 2));
+    assert_eq!((data_files(folder.path()), warehouse.committed("events").total()), (0, 2));
     fill(&warehouse, 1, 2).await;
     assert_eq!(events(&*open(folder.path()).await).await.len(), 2);
     let policy = Retention::from_day(today, None);
@@ -401,8 +401,8 @@ async fn every_snapshot_counts_right_while_all_work_at_once() {
     for offset in 0..80 {
         warehouse.append(offset, &record(offset * 5, 5)).unwrap();
         match offset % 11 {
-            4 => warehouse.catalog.faults.order(Fault::BeforeSwap),
-            8 => warehouse.catalog.faults.order(Fault::AfterSwap),
+            4 => warehouse.catalog.faults().order(Fault::BeforeSwap),
+            8 => warehouse.catalog.faults().order(Fault::AfterSwap),
             _ => {}
         }
         let _ = warehouse.commit(offset + 1).await;

@@ -2,7 +2,8 @@
 
 use super::failed;
 use crate::care::live::{entries, has_live, manifests};
-use crate::catalog::Embedded;
+use crate::catalog::{SqlCatalog, TableCatalog};
+use crate::schema::NAMESPACE;
 use crate::{Error, Kind, Result};
 use iceberg::spec::ManifestFile;
 use iceberg::table::Table;
@@ -75,7 +76,7 @@ pub struct Member {
 /// # Errors
 /// `Corrupt` when a file cannot be read or is gone, `Unavailable` when the disk does not answer.
 pub async fn inventory(dir: &Path) -> Result<(Inventory, Vec<Member>)> {
-    let catalog = Embedded::open(dir).map_err(|error| failed("open the catalog", error))?;
+    let catalog = SqlCatalog::local(dir).map_err(|error| failed("open the catalog", error))?;
     let list = |error| failed("list the catalog", error);
     let mut inventory =
         Inventory { root: format!("file://{}/warehouse", dir.display()), ..Inventory::default() };
@@ -86,6 +87,9 @@ pub async fn inventory(dir: &Path) -> Result<(Inventory, Vec<Member>)> {
         let properties = found.properties().clone().into_iter().collect();
         inventory.namespaces.push(NamespaceAt { name: name.clone().inner(), properties });
         for ident in catalog.list_tables(&name).await.map_err(list)? {
+            if name.len() == 1 && name[0] == NAMESPACE {
+                catalog.check_place(&ident).await.map_err(|error| failed(&format!("find {ident}"), error))?;
+            }
             let table = catalog.load_table(&ident).await;
             let table = table.map_err(|error| failed(&format!("load {ident}"), error))?;
             let metadata = table.metadata_location().unwrap_or_default().to_owned();

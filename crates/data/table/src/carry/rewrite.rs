@@ -3,7 +3,7 @@
 //! They are changed field by field and otherwise kept as their writers made them: tables of other programs too, with
 //! fields this program knows nothing about.
 
-use super::Role;
+use super::{Changed, Role};
 use crate::error::Context;
 use crate::{Error, Kind, Result};
 use apache_avro::types::Value as Avro;
@@ -71,11 +71,11 @@ impl Move {
         }
     }
 
-    /// A manifest in the new place.
+    /// A manifest in the new place, where these data files, by their new locations, were written anew.
     ///
     /// # Errors
     /// `Corrupt` when it is no manifest; `Invalid` when it names files that delete rows by the paths of other files.
-    pub fn manifest(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+    pub fn manifest(&self, bytes: &[u8], changed: &HashMap<String, Changed>) -> Result<Vec<u8>> {
         rewrite(bytes, |entry| {
             let Some(file) = field(entry, "data_file") else { return Ok(()) };
             let positions = matches!(field(file, "content"), Some(Avro::Int(1)));
@@ -87,6 +87,10 @@ impl Move {
             }
             self.path(file, "file_path");
             self.path(file, "referenced_data_file");
+            let is_new = string(file, "file_path").and_then(|path| changed.get(&path));
+            if let Some(changed) = is_new {
+                adjust(file, changed);
+            }
             Ok(())
         })
     }
@@ -158,6 +162,25 @@ const PATHS: [(&str, &str); 3] = [
 /// The path of a location without its scheme.
 fn bare(location: &str) -> &str {
     location.strip_prefix("file://").or_else(|| location.strip_prefix("file:")).unwrap_or(location)
+}
+
+/// What a manifest says about a data file, after that was written anew.
+fn adjust(file: &mut Avro, changed: &Changed) {
+    if let Some(Avro::Long(bytes)) = field(file, "file_size_in_bytes") {
+        *bytes = i64::try_from(changed.bytes).unwrap_or(i64::MAX);
+    }
+    for name in ["lower_bounds", "upper_bounds"] {
+        if let Some(Avro::Array(bounds)) = field(file, name) {
+            bounds.retain_mut(|bound| match field(bound, "key") {
+                Some(Avro::Int(key)) => Some(*key) != changed.column,
+                _ => true,
+            });
+        }
+    }
+    // Row groups begin elsewhere. A single one begins where every file's first does.
+    if let Some(Avro::Array(offsets)) = field(file, "split_offsets") {
+        offsets.truncate(1);
+    }
 }
 
 /// A text of a record.

@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 
 /// Where to fail, once.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Metadata is written, the pointer is not moved: a crash or a full disk.
     BeforeSwap,
     /// The pointer moved but the answer is lost.
@@ -14,11 +14,11 @@ pub(crate) enum Fault {
 
 /// Ordered failures, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<Vec<Fault>>);
+pub struct Faults(Mutex<Vec<Fault>>);
 
 impl Faults {
     /// Orders one.
-    pub(crate) fn order(&self, fault: Fault) {
+    pub fn order(&self, fault: Fault) {
         self.0.lock().push(fault);
     }
 

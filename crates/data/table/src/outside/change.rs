@@ -2,9 +2,10 @@
 
 use super::name::is_own;
 use super::{Fault, Loaded, METADATA_BYTES, Outside, Reason};
+use crate::catalog::is_unclear;
 use iceberg::spec::TableMetadata;
 use iceberg::table::Table;
-use iceberg::{Catalog, ErrorKind, TableIdent, TableRequirement, TableUpdate};
+use iceberg::{ErrorKind, TableIdent, TableRequirement, TableUpdate};
 use serde::Deserialize;
 
 /// How often a change is tried on newer metadata before the client is told of the conflict.
@@ -70,7 +71,7 @@ impl Outside {
         };
         tracing::warn!(%error, table = %ident, "a change of another program could not be committed");
         match self.0.catalog.load_table(ident).await {
-            Ok(now) if now.metadata_location() == table.metadata_location() => {
+            Ok(now) if now.metadata_location() == table.metadata_location() && !is_unclear(&error) => {
                 Err(Fault::from(error).because(Reason::Busy))
             }
             _ => Err(Fault::from(error).because(Reason::Unclear)),

@@ -9,9 +9,7 @@ use iceberg::spec::{
     FormatVersion, Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec,
 };
 use iceberg::table::Table;
-use iceberg::{
-    Catalog, ErrorKind, MetadataLocation, NamespaceIdent, TableIdent, TableRequirement, TableUpdate,
-};
+use iceberg::{ErrorKind, MetadataLocation, NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::str::FromStr;

@@ -2,7 +2,7 @@
 
 use super::name::{check_namespace, refuse_own};
 use super::{Fault, NamespaceIdent, Outside, Reason};
-use iceberg::{Catalog, ErrorKind};
+use iceberg::ErrorKind;
 use std::collections::{BTreeSet, HashMap};
 
 /// Properties of a namespace at most.

@@ -2,7 +2,7 @@
 
 use super::name::{check_table, is_others, refuse_own};
 use super::{Fault, Outside, Reason};
-use iceberg::{Catalog, NamespaceIdent, TableIdent};
+use iceberg::{NamespaceIdent, TableIdent};
 
 impl Outside {
     /// Forgets a table; with `purge` its folder goes, too.

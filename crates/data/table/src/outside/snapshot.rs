@@ -7,7 +7,7 @@
 use super::name::is_inside;
 use super::{Fault, Reason};
 use crate::care::now_ms;
-use crate::commit::OFFSET_PROPERTY;
+use crate::warehouse::is_ours;
 use futures::{StreamExt, stream};
 use iceberg::io::FileIO;
 use iceberg::spec::{
@@ -95,8 +95,8 @@ impl One<'_> {
     /// What the snapshot says of itself.
     fn check_words(&self) -> Result<(), Fault> {
         let said = &self.snapshot.summary().additional_properties;
-        if said.contains_key(OFFSET_PROPERTY) {
-            return self.refuse(format_args!("{OFFSET_PROPERTY} is said by Tenrec's own commits only."));
+        if let Some(key) = said.keys().find(|key| is_ours(key)) {
+            return self.refuse(format_args!("{key} is said by Tenrec's own commits only."));
         }
         for (key, value) in said.iter().filter(|(key, _)| key.starts_with("total-")) {
             if value.parse::<u64>().map_or(true, |total| i64::try_from(total).is_err()) {

@@ -173,11 +173,11 @@ async fn what_leaves_our_tables_whole_is_taken() {
     let added = outside.commit(&ident, on_top(&now, list, json!({}))).await.unwrap();
     assert_eq!(added.metadata.current_snapshot_id(), Some(77));
     // The snapshot without an offset changes nothing about what is covered, now and after a start.
-    assert_eq!(warehouse.committed_offset("events"), 3);
+    assert_eq!(warehouse.committed("events").total(), 3);
     warehouse.append(3, &record(6, 2)).unwrap();
     warehouse.commit(4).await.unwrap();
     let reopened = open(folder.path()).await;
-    assert_eq!((events(&reopened).await, reopened.committed_offset("events")), (uuids(0..8), 4));
+    assert_eq!((events(&reopened).await, reopened.committed("events").total()), (uuids(0..8), 4));
     // The tag was made behind the back of table care, which keeps its snapshot.
     let bare = crate::care::Expiry { keep: 1, grace: std::time::Duration::ZERO };
     warehouse.expire("events", &bare).await.unwrap();
@@ -238,7 +238,7 @@ async fn a_snapshot_is_read_before_it_is_taken() {
     outside.commit(&ident, on_top(&now, &list, json!({}))).await.unwrap();
     warehouse.append(3, &record(6, 2)).unwrap();
     warehouse.commit(4).await.unwrap();
-    assert_eq!(open(folder.path()).await.committed_offset("events"), 4);
+    assert_eq!(open(folder.path()).await.committed("events").total(), 4);
 }
 
 #[tokio::test]
@@ -246,9 +246,9 @@ async fn a_lost_answer_is_unclear_and_a_failed_write_is_not() {
     use crate::catalog::fault::Fault as Ordered;
     let (_folder, warehouse, outside, ident) = filled().await;
     let set = |value: &str| change(json!([]), json!([{"action": "set-properties", "updates": {"n": value}}]));
-    warehouse.catalog.faults.order(Ordered::BeforeSwap);
+    warehouse.catalog.faults().order(Ordered::BeforeSwap);
     assert_eq!(outside.commit(&ident, set("1")).await.unwrap_err().reason, Reason::Busy);
-    warehouse.catalog.faults.order(Ordered::AfterSwap);
+    warehouse.catalog.faults().order(Ordered::AfterSwap);
     assert_eq!(outside.commit(&ident, set("2")).await.unwrap_err().reason, Reason::Unclear);
     assert_eq!(outside.load(&ident).await.unwrap().metadata.properties()["n"], "2");
     warehouse.append(3, &record(6, 2)).unwrap();
@@ -277,7 +277,7 @@ async fn changes_of_others_and_commits_of_the_pump_take_turns() {
     let now = outside.load(&ident).await.unwrap().metadata;
     assert_eq!((0..10).filter(|n| now.properties().contains_key(&format!("n{n}"))).count(), 10);
     let reopened = open(folder.path()).await;
-    assert_eq!((events(&reopened).await, reopened.committed_offset("events")), (uuids(0..26), 13));
+    assert_eq!((events(&reopened).await, reopened.committed("events").total()), (uuids(0..26), 13));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::{DeadLetterRow, Encoder, ReplayBlockRow};
 use crate::schema::EVENTS;
-use event::{ProjectId, Warning};
+use event::{ProjectId, Spot, Warning};
 use identity::{EventRow, GroupRow, HeatmapRow, MappingRow, PersonRow};
 use jiff::Timestamp;
 use std::sync::LazyLock;
@@ -20,8 +20,8 @@ pub(crate) struct Origin {
     pub(crate) project: ProjectId,
     /// Arrival of the log record.
     pub(crate) at: Timestamp,
-    /// Offset of the log record.
-    pub(crate) offset: u64,
+    /// Place of the log record.
+    pub(crate) spot: Spot,
 }
 
 /// A row of one table.
@@ -141,7 +141,7 @@ impl Encode for DeadLetterRow {
         out.text(self.reason.as_str());
         out.text(self.step.as_str());
         out.text(self.payload.as_str());
-        out.long(i64::try_from(origin.offset).unwrap_or(i64::MAX));
+        out.long(i64::try_from(origin.spot.offset).unwrap_or(i64::MAX));
         out.uuid(self.event_uuid);
         out.text(self.event.as_deref());
         out.text(self.distinct_id.as_deref());

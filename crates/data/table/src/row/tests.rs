@@ -39,7 +39,7 @@ fn encode_one(table: &str, row: &impl Encode) -> arrow::record_batch::RecordBatc
     let bound = crate::schema::table(table).unwrap().bound().unwrap();
     let mut encoder = Encoder::new(bound.arrow);
     let at = Timestamp::from_second(1_763_600_000).unwrap();
-    row.encode(Origin { project: ProjectId(3), at, offset: 12 }, &mut encoder);
+    row.encode(Origin { project: ProjectId(3), at, spot: 12.into() }, &mut encoder);
     encoder.finish().unwrap()
 }
 
@@ -200,7 +200,7 @@ fn nulls_stand_where_they_were_given_in_every_batch() {
                 0 => object(json!({"$os": format!("os {number}")})).into(),
                 _ => Properties::new(),
             };
-            row.encode(Origin { project: ProjectId(3), at, offset: 12 }, &mut encoder);
+            row.encode(Origin { project: ProjectId(3), at, spot: 12.into() }, &mut encoder);
         }
         let batch = encoder.finish().unwrap();
         assert_eq!(batch.num_rows(), count as usize);

@@ -10,7 +10,7 @@ fn tail() -> Tail {
 }
 
 fn push(tail: &mut Tail, number: u64) {
-    let origin = Origin { project: ProjectId(1), at: Timestamp::UNIX_EPOCH, offset: number };
+    let origin = Origin { project: ProjectId(1), at: Timestamp::UNIX_EPOCH, spot: number.into() };
     tail.push(&event(number), origin, Some(EventKey::from(number))).unwrap();
 }
 
@@ -92,7 +92,7 @@ fn frozen_rows_come_back_in_front() {
     assert!(tail.tried());
     assert!(tail.mask(2).unwrap());
     assert_eq!(uuids(&tail.batches().unwrap()), [0, 1, 3, 4, 5, 6, 7]);
-    assert_eq!(tail.high(), Some(7));
+    assert_eq!(tail.high(), &Reach::from(8));
 }
 
 #[test]

@@ -1,27 +1,27 @@
 //! A declared table in the catalog: created, or found and checked.
 
-use crate::catalog::{Embedded, PRUNE_PROPERTY};
+use crate::catalog::{PRUNE_PROPERTY, TableCatalog};
 use crate::error::kind_of;
 use crate::schema::{Bound, COLUMNS_PROPERTY, Fit, NAMESPACE, TableDef};
 use crate::{Error, Kind, Result};
 use iceberg::spec::{Transform, Type};
 use iceberg::table::Table;
 use iceberg::transaction::{AddColumn, ApplyTransactionAction, Transaction};
-use iceberg::{Catalog, ErrorKind, NamespaceIdent, TableCreation, TableIdent};
+use iceberg::{ErrorKind, NamespaceIdent, TableCreation, TableIdent};
 use std::collections::HashMap;
 
 /// Metadata files kept beside the current one.
 const METADATA_KEPT: &str = "10";
 
 /// Loads the table, creating it or adding its new columns first.
-pub(super) async fn open_table(catalog: &Embedded, def: &'static TableDef) -> Result<(Table, Bound)> {
+pub(super) async fn open_table(catalog: &dyn TableCatalog, def: &'static TableDef) -> Result<(Table, Bound)> {
     let failed = |error: iceberg::Error| {
         let text = format!("open table {NAMESPACE}.{}: {}", def.name, error.message());
         Error::new(kind_of(&error), text).from_source(error)
     };
     let namespace = NamespaceIdent::new(NAMESPACE.to_owned());
     let ident = TableIdent::new(namespace.clone(), def.name.to_owned());
-    catalog.check_place(&ident).map_err(failed)?;
+    catalog.check_place(&ident).await.map_err(failed)?;
     let mut table = match catalog.load_table(&ident).await {
         Ok(table) => table,
         Err(error) if error.kind() == ErrorKind::TableNotFound => {
@@ -58,18 +58,19 @@ fn creation(def: &TableDef) -> Result<TableCreation> {
 }
 
 async fn create(
-    catalog: &Embedded,
+    catalog: &dyn TableCatalog,
     namespace: &NamespaceIdent,
     creation: TableCreation,
 ) -> iceberg::Result<Table> {
     if !catalog.namespace_exists(namespace).await? {
+        catalog.check_unused(namespace).await?;
         catalog.create_namespace(namespace, HashMap::new()).await?;
     }
     catalog.create_table(namespace, creation).await
 }
 
 async fn add_columns(
-    catalog: &Embedded,
+    catalog: &dyn TableCatalog,
     table: &Table,
     def: &TableDef,
     from: usize,

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) async fn open(folder: &Path) -> Arc<Warehouse> {
-    Arc::new(Warehouse::open(Settings { dir: folder.to_owned() }).await.unwrap())
+    Arc::new(Warehouse::open(Settings::at(folder.to_owned())).await.unwrap())
 }
 
 pub(crate) fn record(first: u64, count: u64) -> Rows {
@@ -90,7 +90,7 @@ async fn rows_are_visible_committed_and_there_after_reopening() {
     let warehouse = open(folder.path()).await;
     assert_eq!(events(&warehouse).await, uuids(0..5));
     for def in TABLES {
-        assert_eq!(warehouse.committed_offset(def.name), 12, "{}", def.name);
+        assert_eq!(warehouse.committed(def.name).total(), 12, "{}", def.name);
     }
     let view = warehouse.view().unwrap();
     assert_eq!(read(&view, "person_distinct_ids", "distinct_id").await, ["ann"]);
@@ -190,11 +190,11 @@ async fn a_crash_before_the_swap_loses_and_doubles_nothing() {
     warehouse.append(0, &record(0, 3)).unwrap();
     warehouse.commit(1).await.unwrap();
     warehouse.append(1, &record(3, 3)).unwrap();
-    warehouse.catalog.faults.order(Fault::BeforeSwap);
+    warehouse.catalog.faults().order(Fault::BeforeSwap);
     assert_eq!(warehouse.commit(2).await.unwrap_err().kind(), Kind::Unavailable);
     assert_eq!(events(&warehouse).await, uuids(0..6), "the tail is as it was");
     assert_eq!(data_files(folder.path()), 1, "the files of the failed commit are gone");
-    assert_eq!(warehouse.committed_offset("events"), 1);
+    assert_eq!(warehouse.committed("events").total(), 1);
     // Another process after a crash sees the first commit only, and replays.
     let other = open(folder.path()).await;
     assert_eq!(events(&other).await, uuids(0..3));
@@ -210,10 +210,10 @@ async fn a_lost_answer_is_recognised() {
     let folder = tempfile::tempdir().unwrap();
     let warehouse = open(folder.path()).await;
     warehouse.append(0, &record(0, 3)).unwrap();
-    warehouse.catalog.faults.order(Fault::AfterSwap);
+    warehouse.catalog.faults().order(Fault::AfterSwap);
     warehouse.commit(1).await.unwrap();
     assert_eq!(events(&warehouse).await, uuids(0..3));
-    assert_eq!((warehouse.committed_offset("events"), warehouse.stats().tail_rows()), (1, 0));
+    assert_eq!((warehouse.committed("events").total(), warehouse.stats().tail_rows()), (1, 0));
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn another_writer_in_between_is_kept() {
     assert_eq!(events(&warehouse).await, uuids(0..4));
     other.refresh().await.unwrap();
     assert_eq!(events(&other).await, uuids(0..4));
-    assert_eq!(other.committed_offset("events"), 6);
+    assert_eq!(other.committed("events").total(), 6);
 }
 
 #[tokio::test]
@@ -290,7 +290,11 @@ async fn readers_see_every_row_once_while_commits_run() {
             warehouse.append(round * 4 + part, &record((round * 4 + part) * 5, 5)).unwrap();
         }
         if round % 3 == 1 {
-            warehouse.catalog.faults.order(if round % 2 == 0 { Fault::BeforeSwap } else { Fault::AfterSwap });
+            warehouse.catalog.faults().order(if round % 2 == 0 {
+                Fault::BeforeSwap
+            } else {
+                Fault::AfterSwap
+            });
         }
         let _ = warehouse.commit(round * 4 + 4).await;
     }
@@ -352,8 +356,14 @@ async fn tables_of_others_are_seen() {
     let creation =
         iceberg::TableCreation::builder().name("machine_metrics".to_owned()).schema(schema).build();
     let namespace = NamespaceIdent::new(NAMESPACE.to_owned());
-    let other = Embedded::open(&folder.path().canonicalize().unwrap()).unwrap();
-    other.create_table(&namespace, creation).await.unwrap();
+    let dir = folder.path().canonicalize().unwrap();
+    let other = crate::catalog::SqlCatalog::embedded(
+        &dir,
+        format!("file://{}/warehouse", dir.display()),
+        warehouse.objects(),
+    )
+    .unwrap();
+    iceberg::Catalog::create_table(&other, &namespace, creation).await.unwrap();
     assert!(view.names().await.unwrap().contains(&"machine_metrics".to_owned()));
     let table = view.table("machine_metrics").await.unwrap();
     assert_eq!(
@@ -390,7 +400,7 @@ async fn an_older_table_gains_columns_and_a_newer_one_is_refused() {
     let transaction = Transaction::new(&table);
     let action = transaction.update_table_properties().set(COLUMNS_PROPERTY.to_owned(), "99".to_owned());
     action.apply(transaction).unwrap().commit(catalog.as_ref()).await.unwrap();
-    let refused = Warehouse::open(Settings { dir: folder.path().to_owned() }).await;
+    let refused = Warehouse::open(Settings::at(folder.path().to_owned())).await;
     assert_eq!(refused.err().map(|error| error.kind()), Some(Kind::Invalid));
 }
 
@@ -408,7 +418,7 @@ async fn old_snapshots_expire_and_every_row_stays() {
     let count = metadata.snapshots().len();
     assert!((4..=8).contains(&count), "{count} snapshots");
     assert_eq!(events(&warehouse).await, uuids(0..30));
-    assert_eq!(warehouse.committed_offset("events"), 30);
+    assert_eq!(warehouse.committed("events").total(), 30);
     let lists = std::fs::read_dir(folder.path().join("warehouse/tenrec/events/metadata")).unwrap();
     let lists =
         lists.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("snap-"));
@@ -428,7 +438,7 @@ async fn a_copied_folder_says_that_it_was_moved() {
     let new = folder.path().join("new");
     std::fs::create_dir(&new).unwrap();
     std::fs::copy(old.join("catalog.db"), new.join("catalog.db")).unwrap();
-    let error = Warehouse::open(Settings { dir: new }).await.err().unwrap();
+    let error = Warehouse::open(Settings::at(new)).await.err().unwrap();
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().contains("tenrec restore"), "{error}");
 }

@@ -1,6 +1,12 @@
 use super::*;
+use crate::disk::local;
 use iceberg::spec::{NestedField, PrimitiveType, Schema, Type};
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
+
+fn embedded(folder: &Path) -> Result<SqlCatalog> {
+    let objects = Objects::new(crate::objects::S3::default(), folder);
+    SqlCatalog::embedded(folder, format!("file://{}/warehouse", folder.display()), objects)
+}
 
 fn name(text: &str) -> NamespaceIdent {
     NamespaceIdent::from_strs(text.split('.')).unwrap()
@@ -12,7 +18,7 @@ fn creation(table: &str) -> TableCreation {
     TableCreation::builder().name(table.to_owned()).schema(schema).build()
 }
 
-async fn set(catalog: &Embedded, table: &Table, key: &str, value: &str) -> Result<Table> {
+async fn set(catalog: &SqlCatalog, table: &Table, key: &str, value: &str) -> Result<Table> {
     let transaction = Transaction::new(table);
     let action = transaction.update_table_properties().set(key.to_owned(), value.to_owned());
     action.apply(transaction)?.commit(catalog).await
@@ -21,7 +27,7 @@ async fn set(catalog: &Embedded, table: &Table, key: &str, value: &str) -> Resul
 #[tokio::test]
 async fn namespaces_and_tables_live_their_life() {
     let folder = tempfile::tempdir().unwrap();
-    let catalog = Embedded::open(folder.path()).unwrap();
+    let catalog = embedded(folder.path()).unwrap();
     let ns = name("a.b");
     assert_eq!(
         catalog.create_table(&ns, creation("t")).await.unwrap_err().kind(),
@@ -57,14 +63,14 @@ async fn namespaces_and_tables_live_their_life() {
 #[tokio::test]
 async fn two_programs_never_overwrite_each_other() {
     let folder = tempfile::tempdir().unwrap();
-    let (one, two) = (Embedded::open(folder.path()).unwrap(), Embedded::open(folder.path()).unwrap());
+    let (one, two) = (embedded(folder.path()).unwrap(), embedded(folder.path()).unwrap());
     one.create_namespace(&name("n"), HashMap::new()).await.unwrap();
     let table = one.create_table(&name("n"), creation("t")).await.unwrap();
     let location = table.metadata_location().unwrap().to_owned();
-    assert!(matches!(one.pointers.swap(table.identifier(), &location, "file:///x"), Swap::Done));
-    assert!(matches!(two.pointers.swap(table.identifier(), &location, "file:///y"), Swap::Refused));
-    assert_eq!(two.pointers.find(table.identifier()).unwrap().as_deref(), Some("file:///x"));
-    assert!(matches!(two.pointers.swap(table.identifier(), "file:///x", &location), Swap::Done));
+    assert!(matches!(one.pointers.swap(table.identifier(), &location, "file:///x").await, Swap::Done));
+    assert!(matches!(two.pointers.swap(table.identifier(), &location, "file:///y").await, Swap::Refused));
+    assert_eq!(two.pointers.find(table.identifier()).await.unwrap().as_deref(), Some("file:///x"));
+    assert!(matches!(two.pointers.swap(table.identifier(), "file:///x", &location).await, Swap::Done));
     // A stale table object is refreshed and the change applied on top.
     let newer = set(&two, &table, "by", "two").await.unwrap();
     let newest = set(&one, &table, "and", "one").await.unwrap();
@@ -76,7 +82,7 @@ async fn two_programs_never_overwrite_each_other() {
 #[tokio::test]
 async fn old_metadata_files_are_removed() {
     let folder = tempfile::tempdir().unwrap();
-    let catalog = Embedded::open(folder.path()).unwrap();
+    let catalog = embedded(folder.path()).unwrap();
     catalog.create_namespace(&name("n"), HashMap::new()).await.unwrap();
     let mut creation = creation("t");
     creation.properties.insert(PRUNE_PROPERTY.into(), "true".into());
@@ -88,7 +94,7 @@ async fn old_metadata_files_are_removed() {
     let files = std::fs::read_dir(folder.path().join("warehouse/n/t/metadata")).unwrap().count();
     assert_eq!(files, 4);
     assert_eq!(
-        Embedded::open(folder.path()).unwrap().load_table(table.identifier()).await.unwrap().metadata(),
+        embedded(folder.path()).unwrap().load_table(table.identifier()).await.unwrap().metadata(),
         table.metadata()
     );
 }
@@ -96,23 +102,23 @@ async fn old_metadata_files_are_removed() {
 #[tokio::test]
 async fn damage_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let catalog = Embedded::open(folder.path()).unwrap();
+    let catalog = embedded(folder.path()).unwrap();
     catalog.create_namespace(&name("n"), HashMap::new()).await.unwrap();
     let table = catalog.create_table(&name("n"), creation("t")).await.unwrap();
     let path = local(table.metadata_location().unwrap()).unwrap();
     for content in [&b"{\"format-version\": 2"[..], b"", b"\x1f\x8bnot gzip"] {
         std::fs::write(&path, content).unwrap();
-        let error = Embedded::open(folder.path()).unwrap().load_table(table.identifier()).await.unwrap_err();
+        let error = embedded(folder.path()).unwrap().load_table(table.identifier()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
         assert!(error.message().contains(path.to_str().unwrap()), "{error}");
     }
     std::fs::remove_file(&path).unwrap();
-    let error = Embedded::open(folder.path()).unwrap().load_table(table.identifier()).await.unwrap_err();
+    let error = embedded(folder.path()).unwrap().load_table(table.identifier()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DataInvalid);
     std::fs::write(folder.path().join("catalog.db"), b"this is no database, it is a text of some length")
         .unwrap();
     let _ = std::fs::remove_file(folder.path().join("catalog.db-wal"));
-    let error = Embedded::open(folder.path()).unwrap_err();
+    let error = embedded(folder.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
     assert!(error.message().contains("catalog.db"));
 }
@@ -121,7 +127,7 @@ async fn damage_is_named() {
 #[tokio::test]
 async fn a_name_that_lost_a_bit_is_damage() {
     let folder = tempfile::tempdir().unwrap();
-    let catalog = Embedded::open(folder.path()).unwrap();
+    let catalog = embedded(folder.path()).unwrap();
     catalog.create_namespace(&name("a"), HashMap::new()).await.unwrap();
     catalog.create_table(&name("a"), creation("sessions")).await.unwrap();
     drop(catalog);
@@ -130,6 +136,6 @@ async fn a_name_that_lost_a_bit_is_damage() {
     let at = bytes.windows(9).position(|part| part == b"asessions").expect("stored as it is");
     bytes[at + 1] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    let error = Embedded::open(folder.path()).unwrap_err();
+    let error = embedded(folder.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
 }
