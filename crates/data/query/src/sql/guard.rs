@@ -174,7 +174,9 @@ impl Visitor for Walk {
         if self.tables > PARTS {
             return refuse("The query names more than 256 tables.");
         }
-        if let TableFactor::Table { sample: Some(_), .. } = factor {
+        if let TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } =
+            factor
+        {
             return refuse("SAMPLE is not accepted: every row is read.");
         }
         match factor {

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_fixtures_call_harmless_is_taken() {
+    fn words_in_quotes_are_no_nodes_and_a_sample_of_a_query_is_one() {
         for text in [
             "SELECT 'Insert( into: Some'",
             "SELECT \"Delete {\" FROM events",
@@ -245,5 +245,6 @@ mod tests {
         ] {
             assert!(examine(text), "{text}");
         }
+        assert!(!examine("SELECT event FROM (SELECT event FROM events) SAMPLE 0.5"));
     }
 }
