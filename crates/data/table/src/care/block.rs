@@ -120,7 +120,6 @@ pub(super) async fn remove_of_files(table: Table, objects: Objects, paths: HashS
 mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;
-    use std::sync::Arc;
 
     #[test]
     fn addresses_are_read_and_nonsense_is_refused() {
