@@ -146,6 +146,7 @@ async fn another_program_in_between_is_carried_over_or_given_way_to() {
     let (one, two) = (open(folder.path()).await, open(folder.path()).await);
     fill(&one, 4, 2).await;
     two.append(4, &record(8, 2)).unwrap();
+    assert_eq!(two.commit(5).await.unwrap_err().kind(), Kind::Conflict);
     two.commit(5).await.unwrap();
     // `one` has not seen the commit of `two`.
     assert_eq!(compact(&one, &SOON).await.files_before, 4);

@@ -240,6 +240,8 @@ async fn another_writer_in_between_is_kept() {
     other.append(0, &record(0, 2)).unwrap();
     other.commit(1).await.unwrap();
     warehouse.append(5, &record(2, 2)).unwrap();
+    // The table covers more of the log than was known: what is to be appended is looked at again first.
+    assert_eq!(warehouse.commit(6).await.unwrap_err().kind(), Kind::Conflict);
     warehouse.commit(6).await.unwrap();
     assert_eq!(events(&warehouse).await, uuids(0..4));
     other.refresh().await.unwrap();
