@@ -64,7 +64,7 @@ pub async fn erasures_are_noted_and_listed(store: Arc<dyn Metastore>) {
         ..asked.clone()
     };
     store.note_erasure(&noted).await.expect("noted");
-    assert_eq!(store.erasures().await.expect("listed"), [noted.clone()]);
+    assert_eq!(store.erasures().await.expect("listed"), std::slice::from_ref(&noted));
     assert_eq!(store.erasure(99).await.expect("read"), None);
     let unknown = store.note_erasure(&Erasure { id: 99, ..noted }).await;
     assert_eq!(unknown.expect_err("unknown").kind(), Kind::NotFound);

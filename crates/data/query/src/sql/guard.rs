@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::{
     ast::{
         Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SetExpr, ShowStatementIn,
-        ShowStatementOptions, Statement, TableFactor, Visit, Visitor,
+        ShowStatementOptions, Statement, TableFactor, Value, ValueWithSpan, Visit, Visitor,
     },
     dialect::GenericDialect,
     parser::Parser,
@@ -199,18 +199,20 @@ impl Visitor for Walk {
         }
     }
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> Found {
+    fn pre_visit_expr(&mut self, _: &Expr) -> Found {
         self.depth += 1;
         if self.depth > DEPTH {
             let text = format!("The query nests expressions more than {DEPTH} deep.");
             return ControlFlow::Break(Box::new(Error::invalid(text)));
         }
-        if let Expr::Value(value) = expr
-            && matches!(value.value, datafusion::sql::sqlparser::ast::Value::Placeholder(_))
-        {
-            return ControlFlow::Break(Box::new(Error::invalid(format!(
-                "The placeholder {expr} has no value."
-            ))));
+        ControlFlow::Continue(())
+    }
+
+    /// Also those that are no expression of their own, as in `TIMESTAMP ?`.
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> Found {
+        if let Value::Placeholder(_) = value.value {
+            let text = format!("The placeholder {value} has no value.");
+            return ControlFlow::Break(Box::new(Error::invalid(text)));
         }
         ControlFlow::Continue(())
     }
