@@ -1,5 +1,6 @@
 //! Errors of the private API in PostHog's shape: `{"type","code","detail","attr"}`.
 
+use crate::body::Fault;
 use crate::iceberg::Refusal;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -114,6 +115,17 @@ impl From<Refusal> for Problem {
             StatusCode::UNAUTHORIZED => Self::invalid_key(),
             StatusCode::FORBIDDEN => Self::forbidden(&refusal.message),
             _ => Self::server_error(),
+        }
+    }
+}
+
+/// Why a body was not read, said by the private API.
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::TooLarge(limit) => Self::too_large(limit),
+            Fault::Stalled(_) | Fault::Late | Fault::Gone => Self::timeout(),
+            Fault::NoRoom => Self::unavailable(),
         }
     }
 }

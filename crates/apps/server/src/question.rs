@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::auth::{self, Permission};
-use crate::body::{self, Bounds, Fault};
+use crate::body::{self, Bounds};
 use crate::problem::Problem;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -37,12 +37,7 @@ pub async fn ask(State(app): State<App>, Path(project): Path<String>, request: R
 async fn answer(app: &App, project: &str, request: Request) -> Result<String, Problem> {
     let (parts, body) = request.into_parts();
     let hold = app.pressure.hold();
-    let bytes =
-        body::collect(body, Bounds::of(app, BODY_BYTES), &hold).await.map_err(|fault| match fault {
-            Fault::TooLarge(limit) => Problem::too_large(limit),
-            Fault::Stalled(_) | Fault::Late | Fault::Gone => Problem::timeout(),
-            Fault::NoRoom => Problem::unavailable(),
-        })?;
+    let bytes = body::collect(body, Bounds::of(app, BODY_BYTES), &hold).await?;
     let body: Result<Value, _> = serde_json::from_slice(&bytes);
     let in_body = body.as_ref().ok().and_then(|body| body["personal_api_key"].as_str());
     let in_query = parts

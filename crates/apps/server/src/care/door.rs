@@ -7,7 +7,7 @@ use super::command::{self, Command, Line};
 use super::{Job, erase};
 use crate::app::App;
 use crate::auth::{self, Permission};
-use crate::body::{self, Bounds, Fault};
+use crate::body::{self, Bounds};
 use crate::iceberg::access;
 use crate::problem::Problem;
 use axum::body::Body;
@@ -30,15 +30,15 @@ const BODY_BYTES: usize = 256 * 1024;
 pub async fn run(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let key = Some(auth::find_key(&parts.headers, None, None).ok_or_else(Problem::not_authenticated)?);
-    access::check(&app, key, Access::Read).await.map_err(Problem::from)?;
+    access::check(&app, key, Access::Read).await?;
     let command: Command = read(&app, body).await?;
     if !matches!(command, Command::Stats { .. }) {
-        access::check(&app, key, Access::Write).await.map_err(Problem::from)?;
+        access::check(&app, key, Access::Write).await?;
     }
     let (listener, lines) = mpsc::unbounded_channel();
     if let Command::Stats { .. } = command {
         // Counting waits for nobody.
-        let hands = app.hands().map_err(Problem::from)?.clone();
+        let hands = app.hands()?.clone();
         tokio::spawn(async move {
             let mut tell = |line| drop(listener.send(line));
             match command::run(&hands, &command, &mut tell).await {
@@ -81,16 +81,14 @@ pub async fn erase(
         let detail = "Say whose rows: distinct_ids or person_ids.";
         return Err(Problem::invalid("required", detail, Some("distinct_ids")));
     }
-    let asked = erase::ask(app.hands().map_err(Problem::from)?, project, &distinct_ids, &person_ids)
-        .await
-        .map_err(|failure| {
-            tracing::error!(error = %failure, "cannot note an erasure");
-            Problem::unavailable()
-        })?;
+    let asked = erase::ask(app.hands()?, project, &distinct_ids, &person_ids).await.map_err(|failure| {
+        tracing::error!(error = %failure, "cannot note an erasure");
+        Problem::unavailable()
+    })?;
     let (listener, lines) = mpsc::unbounded_channel();
     // The request is kept from here on: when care is busy it comes to it by itself.
     let _ = listener.send(Line::Erasure { state: erase::state(&asked, &app.settings.care) });
-    if !app.ask_care(Job::Erase(asked.id, listener.clone())).map_err(Problem::from)? {
+    if !app.ask_care(Job::Erase(asked.id, listener.clone()))? {
         let text = "It is kept and done with the next round of table care.".to_owned();
         let _ = listener.send(Line::Note { text });
         let _ = listener.send(Line::Done);
@@ -120,17 +118,12 @@ pub async fn erasures(
 }
 
 fn ask(app: &App, job: Job) -> Result<(), Problem> {
-    if app.ask_care(job).map_err(Problem::from)? { Ok(()) } else { Err(Problem::throttled(60)) }
+    if app.ask_care(job)? { Ok(()) } else { Err(Problem::throttled(60)) }
 }
 
 async fn read<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Problem> {
     let hold = app.pressure.hold();
-    let bytes =
-        body::collect(body, Bounds::of(app, BODY_BYTES), &hold).await.map_err(|fault| match fault {
-            Fault::TooLarge(limit) => Problem::too_large(limit),
-            Fault::Stalled(_) | Fault::Late | Fault::Gone => Problem::timeout(),
-            Fault::NoRoom => Problem::unavailable(),
-        })?;
+    let bytes = body::collect(body, Bounds::of(app, BODY_BYTES), &hold).await?;
     serde_json::from_slice(&bytes)
         .map_err(|e| Problem::invalid("parse_error", &format!("JSON parse error - {e}"), None))
 }

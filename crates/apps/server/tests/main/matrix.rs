@@ -57,8 +57,6 @@ const WHOLE: [u16; 8] = [401, 401, 401, 401, 403, 403, 403, 403];
 const OPEN: [u16; 8] = [200; 8];
 /// The key of a person reads and changes; that of a project reads.
 const ERASE: [u16; 8] = [401, 401, 401, 401, 200, 403, 403, 403];
-/// Keys of projects look after no table: it holds the rows of all.
-const CARE: [u16; 8] = [401, 401, 401, 401, 403, 403, 403, 403];
 const NOWHERE: [u16; 8] = [404; 8];
 /// A path without a key is another path.
 const CONFIG: [u16; 8] = [404, 404, 200, 200, 404, 404, 404, 404];
@@ -91,7 +89,7 @@ const ROWS: &[(&str, Ask, [u16; 8])] = &[
     ("/api/projects/{project}/query", Ask::Question, READ),
     ("/api/environments/{project}/query", Ask::Question, READ),
     ("/api/projects/{project}/erasures", Ask::Erasure, ERASE),
-    ("/api/care", Ask::Care, CARE),
+    ("/api/care", Ask::Care, WHOLE),
     ("/api/backups", Ask::Bare, WHOLE),
     ("/api/backups/{id}", Ask::Bare, WHOLE),
     ("/api/backups/{id}/files/{*path}", Ask::Bare, WHOLE),
