@@ -23,8 +23,12 @@ pub fn run(plan: &Plan) -> anyhow::Result<Value> {
     let python = install::python_only(plan.root)?;
     let script = plan.root.join("e2e/write_beside.py");
     let trial = Trial::new("conflicts", plan.binary()?, plan.seed, tend::SETTINGS)?;
-    // Every snapshot stays, so that all of them can be looked at.
-    let server = Server::start(&trial.with(&[("TENREC__CARE__GRACE_SECONDS", "7200".to_owned())]))?;
+    let server = Server::start(&trial.with(&[
+        // Every snapshot stays, so that all of them can be looked at.
+        ("TENREC__CARE__GRACE_SECONDS", "7200".to_owned()),
+        // A commit that waits for room does not give way to others: here each is made because it is time.
+        ("TENREC__INGEST__COMMIT_BYTES", "8000000".to_owned()),
+    ]))?;
     let tender = Tender::of(&trial.setup.binary, server.url());
     tend::send(&server.api(), "template", "template", 1, 0)?;
     let crew = trial.crew(server.url(), WRITERS);

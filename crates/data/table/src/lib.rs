@@ -22,6 +22,7 @@ pub mod schema;
 mod seal;
 mod sink;
 mod tail;
+mod turn;
 mod view;
 mod warehouse;
 mod write;

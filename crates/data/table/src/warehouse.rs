@@ -12,6 +12,7 @@ use crate::objects::{Objects, S3};
 use crate::row::{Origin, Rows};
 use crate::schema::{Bound, NAMESPACE, TABLES};
 use crate::tail::{EventKey, Frozen, Tail};
+use crate::turn::Turn;
 use crate::view::{TableView, View};
 use crate::write::DAY;
 use crate::{Error, Kind, Result};
@@ -26,6 +27,7 @@ use std::hash::BuildHasher;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 /// Where the tables are.
 #[derive(Clone, Debug)]
@@ -101,6 +103,8 @@ pub struct Warehouse {
     pub(crate) stopped: Arc<AtomicBool>,
     /// See [`GRACE_MS`].
     pub(crate) grace_ms: i64,
+    /// When another program is given a moment.
+    pub(crate) turn: Turn,
     state: Mutex<State>,
     keys: (RandomState, RandomState),
 }
@@ -171,6 +175,7 @@ impl Warehouse {
             committing: Arc::default(),
             stopped: Arc::default(),
             grace_ms: GRACE_MS,
+            turn: Turn::default(),
             state: Mutex::new(State { slots, view: None, held: None }),
             keys: (RandomState::default(), RandomState::default()),
         })
@@ -289,6 +294,11 @@ impl Warehouse {
         let view = View::new(own, self.catalog.clone());
         state.view = Some(view.clone());
         Ok(view)
+    }
+
+    /// Until when commits and table care that can wait should: another program's change was refused, and it tries again.
+    pub fn others_until(&self) -> Option<Instant> {
+        self.turn.until(Instant::now())
     }
 
     /// How far `table` covers the log; nothing when it never got a row or does not exist.

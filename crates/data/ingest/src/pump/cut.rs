@@ -50,6 +50,12 @@ impl Pump {
         if Instant::now() < self.due && (!full || !self.pause.is_zero()) {
             return Ok(());
         }
+        // Another program is changing a table: a commit now would refuse that once more, and one later costs nothing
+        // while there is room.
+        if let Some(until) = self.stores.warehouse.others_until().filter(|_| !self.is_crammed()) {
+            self.due = self.due.max(until);
+            return Ok(());
+        }
         if self.committing.is_some() {
             // One commit at a time. Folding goes on beside it until twice the memory is used; then it waits, the log
             // grows, and in the end the door says 503.

@@ -24,11 +24,15 @@ use iceberg::table::Table;
 use iceberg::{TableRequirement, TableUpdate};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// How often a change is prepared before it gives way to others.
 const ATTEMPTS: usize = 8;
 /// A manifest below this size is merged into the ones a change writes anyway.
 const SMALL_MANIFEST: i64 = 2 << 20;
+/// How often one looks whether another program's turn is over.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// Files that go and files that hold what is left of their rows.
 #[derive(Clone, Debug, Default)]
@@ -133,8 +137,16 @@ impl Warehouse {
         Err(Error::new(Kind::Conflict, format!("table {name} kept changing; the change gave way")))
     }
 
+    /// Waits while another program has its turn, unless the process ends.
+    async fn give_way(&self) {
+        while self.others_until().is_some() && !self.stopped.load(Ordering::Acquire) {
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
     /// The part under the lock.
     async fn swap_in(&self, position: usize, operation: Operation, prepared: &Prepared) -> Outcome {
+        self.give_way().await;
         let _only = self.committing.clone().lock_owned().await;
         if let Err(error) = self.reconcile(false).await {
             return Outcome::Failed(error);

@@ -7,13 +7,23 @@ use super::{Change, Fault, Outside, Reason, judge, snapshot};
 use iceberg::spec::MAIN_BRANCH;
 use iceberg::table::Table;
 use iceberg::{TableIdent, TableRequirement};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a change waits for the pump's commit or for table care.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Outside {
     pub(super) async fn commit_own(&self, ident: &TableIdent, change: Change) -> Result<Table, Fault> {
+        let done = self.try_own(ident, change).await;
+        match &done {
+            Ok(_) => self.0.turn.taken(Instant::now()),
+            Err(fault) if fault.reason == Reason::Conflict => self.0.turn.refused(Instant::now()),
+            Err(_) => {}
+        }
+        done
+    }
+
+    async fn try_own(&self, ident: &TableIdent, change: Change) -> Result<Table, Fault> {
         let (position, bound, _) = match self.0.current(&ident.name) {
             Ok(found) => found,
             Err(_) => {
