@@ -6,6 +6,7 @@
 
 use crate::care::{append, drop_snapshots, old_snapshots, unlink_unreachable};
 use crate::catalog::is_unclear;
+use crate::disk::Behind;
 use crate::error::{Context, kind_of};
 use crate::schema::{Bound, TABLES};
 use crate::warehouse::{Warehouse, committed_reach};
@@ -142,6 +143,9 @@ impl Warehouse {
 
     async fn commit_table(&self, position: usize, reach: &Reach) -> Result<Committed> {
         let (bound, table, batches) = self.frozen(position);
+        let (files, behind) = self.objects().behind();
+        let failed = |error| Error::new(Kind::Bug, format!("write {}", bound.def.name)).from_source(error);
+        let table = append::writing(&table, files).map_err(failed)?;
         let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         let job = Job { batches, bound: bound.clone(), table: table.clone(), offset: reach.total() };
         let written = tokio::task::spawn_blocking(move || job.run()).await;
@@ -153,7 +157,7 @@ impl Warehouse {
             files: files.len(),
             bytes: files.iter().map(DataFile::file_size_in_bytes).sum(),
         };
-        let table = self.publish(&bound, table, files, reach).await?;
+        let table = self.publish(&bound, table, files, (reach, &behind)).await?;
         telemetry::fail_point!("table.before_tail_swap");
         self.swap(position, table, reach);
         telemetry::fail_point!("table.after_tail_swap");
@@ -166,9 +170,9 @@ impl Warehouse {
         bound: &Bound,
         table: Table,
         files: Vec<DataFile>,
-        reach: &Reach,
+        (reach, behind): (&Reach, &Behind),
     ) -> Result<Table> {
-        let error = match self.append_snapshot(&table, files.clone(), reach).await {
+        let error = match self.append_snapshot(&table, files.clone(), (reach, behind)).await {
             Ok(table) => return Ok(table),
             Err(error) => error,
         };
@@ -194,9 +198,9 @@ impl Warehouse {
         &self,
         table: &Table,
         files: Vec<DataFile>,
-        reach: &Reach,
+        until: (&Reach, &Behind),
     ) -> iceberg::Result<Table> {
-        let now = append::append(self.catalog.as_ref(), table, files, reach).await?;
+        let now = append::append(self.catalog.as_ref(), table, files, until).await?;
         Ok(self.expire_many(now).await)
     }
 

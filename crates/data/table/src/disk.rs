@@ -1,7 +1,11 @@
 //! A local folder as Iceberg storage: a file that was written is on the disk, name and content.
 //!
 //! `write` and `close` return after the file and every folder on its way have been synced, so that the
-//! catalog never points at something a power cut can take away.
+//! catalog never points at something a power cut can take away; or, on a disk with a [`Behind`], once that has begun.
+
+mod behind;
+
+pub(crate) use behind::Behind;
 
 use crate::seal;
 use async_trait::async_trait;
@@ -20,7 +24,11 @@ use std::sync::Arc;
 
 /// See the module.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Disk;
+pub(crate) struct Disk {
+    /// Where flushes are waited for; none: at once.
+    #[serde(skip)]
+    behind: Option<Behind>,
+}
 
 /// The path behind a `file:` location.
 ///
@@ -44,6 +52,13 @@ fn failed(verb: &str, path: &Path, error: io::Error) -> Error {
         _ => ErrorKind::Unexpected,
     };
     Error::new(kind, format!("cannot {verb} {}", path.display())).with_source(error)
+}
+
+impl Disk {
+    /// A disk whose files are durable when `behind` has settled.
+    pub(crate) fn flushing(behind: Behind) -> Self {
+        Self { behind: Some(behind) }
+    }
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
@@ -75,20 +90,34 @@ fn create(path: &Path) -> io::Result<File> {
     File::create(path)
 }
 
-fn finish(file: &File, path: &Path, crc: u32) -> io::Result<()> {
-    seal::put(file, crc)?;
+/// Makes the content of a file durable.
+fn flush(file: &File) -> io::Result<()> {
     telemetry::fail_point!("table.before_file_sync");
     file.sync_all()?;
     telemetry::fail_point!("table.after_file_sync");
-    path.parent().map_or(Ok(()), sync_folder)?;
+    Ok(())
+}
+
+/// Makes the names in a folder durable.
+fn flush_name(folder: &Path) -> io::Result<()> {
+    sync_folder(folder)?;
     telemetry::fail_point!("table.after_file_name_sync");
     Ok(())
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+fn finish(file: File, path: &Path, crc: u32, behind: Option<&Behind>) -> io::Result<()> {
+    seal::put(&file, crc)?;
+    if let Some(behind) = behind {
+        return behind.flush(file, path);
+    }
+    flush(&file)?;
+    path.parent().map_or(Ok(()), flush_name)
+}
+
+fn write_whole(path: &Path, bytes: &[u8], behind: Option<&Behind>) -> Result<()> {
     let written = create(path).and_then(|mut file| {
         file.write_all(bytes)?;
-        finish(&file, path, crc32fast::hash(bytes))
+        finish(file, path, crc32fast::hash(bytes), behind)
     });
     written.map_err(|error| {
         // The rest of a failed write has no reader; if it cannot be removed it is an orphan.
@@ -134,17 +163,20 @@ impl Storage for Disk {
         // Syncing takes as long as the disk likes: not on a thread that serves requests.
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
-                let written = runtime.spawn_blocking(move || write_whole(&path, &bytes)).await;
+                let behind = self.behind.clone();
+                let write = move || write_whole(&path, &bytes, behind.as_ref());
+                let written = runtime.spawn_blocking(write).await;
                 written.map_err(|error| Error::new(ErrorKind::Unexpected, "write").with_source(error))?
             }
-            Err(_) => write_whole(&path, &bytes),
+            Err(_) => write_whole(&path, &bytes, self.behind.as_ref()),
         }
     }
 
     async fn writer(&self, path: &str) -> Result<Box<dyn FileWrite>> {
         let path = local(path)?;
         let file = create(&path).map_err(|error| failed("create", &path, error))?;
-        Ok(Box::new(Writer { file: Some(file), hasher: Hasher::new(), path }))
+        let behind = self.behind.clone();
+        Ok(Box::new(Writer { file: Some(file), hasher: Hasher::new(), path, behind }))
     }
 
     async fn delete(&self, path: &str) -> Result<()> {
@@ -203,6 +235,7 @@ struct Writer {
     file: Option<File>,
     hasher: Hasher,
     path: PathBuf,
+    behind: Option<Behind>,
 }
 
 #[async_trait]
@@ -219,7 +252,8 @@ impl FileWrite for Writer {
             return Err(Error::new(ErrorKind::Unexpected, "closed twice"));
         };
         let crc = std::mem::take(&mut self.hasher).finalize();
-        finish(&file, &self.path, crc).map_err(|error| failed("sync", &self.path, error))?;
+        let finished = finish(file, &self.path, crc, self.behind.as_ref());
+        finished.map_err(|error| failed("sync", &self.path, error))?;
         seal::note_sound(&self.path);
         Ok(())
     }

@@ -14,6 +14,7 @@ pub use s3::S3;
 pub(crate) use s3::chain;
 
 use crate::catalog::local_path;
+use crate::disk::{Behind, Disk};
 use crate::error::{Context, kind_of};
 use crate::{Error, Kind, Result};
 use bucket::Bucket;
@@ -26,7 +27,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// How often an object that did not arrive whole is asked for.
@@ -98,8 +99,7 @@ impl Objects {
     pub fn new(s3: S3, scratch: &Path) -> Self {
         let scratch = scratch.to_owned();
         Self(Arc::new_cyclic(|inner| {
-            let factory = file::FilesFactory::new(inner.clone());
-            let files = FileIOBuilder::new(Arc::new(factory)).build();
+            let files = files(inner.clone(), Disk::default());
             Inner { s3, scratch, files, buckets: Mutex::default(), wire: Wire::default() }
         }))
     }
@@ -107,6 +107,13 @@ impl Objects {
     /// The files as the library reads and writes them.
     pub fn files(&self) -> &FileIO {
         &self.0.files
+    }
+
+    /// The same files for someone who writes several before anybody is told of one: those on this machine's disk are
+    /// durable when the [`Behind`] has settled, and not before. Objects are at once.
+    pub(crate) fn behind(&self) -> (FileIO, Behind) {
+        let behind = Behind::default();
+        (files(Arc::downgrade(&self.0), Disk::flushing(behind.clone())), behind)
     }
 
     /// A bucket, for engines that read from it themselves.
@@ -251,6 +258,10 @@ impl Inner {
             .context(Kind::Invalid, || format!("{location} cannot be an object"))?;
         Ok((self.bucket(name)?, key))
     }
+}
+
+fn files(inner: Weak<Inner>, disk: Disk) -> FileIO {
+    FileIOBuilder::new(Arc::new(file::FilesFactory::new(inner, disk))).build()
 }
 
 fn scheme(location: &str) -> &str {

@@ -7,16 +7,19 @@
 
 use super::replace::{Prepared, forget, prepare_append, stage};
 use crate::catalog::{TableCatalog, is_unclear};
+use crate::disk::Behind;
 use crate::warehouse::{committed_reach, said};
 use event::Reach;
+use iceberg::io::FileIO;
 use iceberg::spec::{DataFile, MAIN_BRANCH, Operation, Snapshot, SnapshotReference, SnapshotRetention};
 use iceberg::table::Table;
-use iceberg::{Error, ErrorKind, Result, TableRequirement, TableUpdate};
+use iceberg::{Error, ErrorKind, Result, Runtime, TableRequirement, TableUpdate};
 
 /// How often a snapshot is put on top of what others committed meanwhile.
 const ATTEMPTS: usize = 8;
 
-/// Appends files as one snapshot that covers the log as far as `reach`.
+/// Appends files as one snapshot that covers the log as far as `reach`. What was written through `table` is settled
+/// before the catalog hears of it.
 ///
 /// # Errors
 /// As [`TableCatalog::commit`]. `CatalogCommitConflicts`, too, when the table came to cover another part of the log.
@@ -24,7 +27,7 @@ pub(crate) async fn append(
     catalog: &dyn TableCatalog,
     table: &Table,
     files: Vec<DataFile>,
-    reach: &Reach,
+    (reach, behind): (&Reach, &Behind),
 ) -> Result<Table> {
     let covered = committed_reach(table.metadata());
     let prepared = prepare_append(table, files, reach).await.map_err(failed)?;
@@ -37,6 +40,11 @@ pub(crate) async fn append(
                 return Err(error);
             }
         };
+        if let Err(error) = behind.settle().await {
+            let _ = table.file_io().delete(&list).await;
+            forget(&table, &prepared).await;
+            return Err(error);
+        }
         let (requirements, updates) = change(&table, snapshot, reach);
         let error = match catalog.commit(table.identifier(), &requirements, updates).await {
             Ok(now) => return Ok(now),
@@ -49,7 +57,7 @@ pub(crate) async fn append(
             _ => None,
         };
         match now.filter(|now| committed_reach(now.metadata()) == covered) {
-            Some(now) => table = now,
+            Some(now) => table = writing(&now, table.file_io().clone())?,
             None => {
                 forget(&table, &prepared).await;
                 return Err(error);
@@ -58,6 +66,17 @@ pub(crate) async fn append(
     }
     forget(&table, &prepared).await;
     Err(Error::new(ErrorKind::CatalogCommitConflicts, "the table kept changing while it was appended to"))
+}
+
+/// The same table, whose files are written another way.
+pub(crate) fn writing(table: &Table, files: FileIO) -> Result<Table> {
+    Table::builder()
+        .identifier(table.identifier().clone())
+        .metadata(table.metadata_ref())
+        .metadata_location(table.metadata_location_result()?.to_owned())
+        .file_io(files)
+        .runtime(Runtime::try_current()?)
+        .build()
 }
 
 fn failed(error: crate::Error) -> Error {

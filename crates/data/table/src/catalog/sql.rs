@@ -315,7 +315,12 @@ impl SqlCatalog {
         let old = current.metadata_location_result()?.to_owned();
         let new = staged.metadata_location_result()?.to_owned();
         // The name must be ours alone before anything refers to it.
-        staged.metadata().write_to(self.objects.files(), &MetadataLocation::from_str(&new)?).await?;
+        let (files, behind) = self.objects.behind();
+        staged.metadata().write_to(&files, &MetadataLocation::from_str(&new)?).await?;
+        if let Err(error) = behind.settle().await {
+            let _ = self.objects.files().delete(&new).await;
+            return Err(error);
+        }
         telemetry::fail_point!("table.before_pointer");
         #[cfg(test)]
         self.faults.before_swap()?;

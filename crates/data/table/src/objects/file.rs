@@ -31,6 +31,7 @@ const ATTEMPTS: usize = 3;
 pub(super) struct Files {
     #[serde(skip)]
     inner: Weak<Inner>,
+    disk: Disk,
 }
 
 impl std::fmt::Debug for Files {
@@ -44,6 +45,7 @@ impl std::fmt::Debug for Files {
 pub(super) struct FilesFactory {
     #[serde(skip)]
     inner: Weak<Inner>,
+    disk: Disk,
 }
 
 impl std::fmt::Debug for FilesFactory {
@@ -53,15 +55,15 @@ impl std::fmt::Debug for FilesFactory {
 }
 
 impl FilesFactory {
-    pub(super) fn new(inner: Weak<Inner>) -> Self {
-        Self { inner }
+    pub(super) fn new(inner: Weak<Inner>, disk: Disk) -> Self {
+        Self { inner, disk }
     }
 }
 
 #[typetag::serde(name = "TenrecFilesFactory")]
 impl StorageFactory for FilesFactory {
     fn build(&self, _config: &StorageConfig) -> Result<Arc<dyn Storage>> {
-        Ok(Arc::new(Files { inner: self.inner.clone() }))
+        Ok(Arc::new(Files { inner: self.inner.clone(), disk: self.disk.clone() }))
     }
 }
 
@@ -93,7 +95,7 @@ impl Files {
 #[typetag::serde(name = "TenrecFiles")]
 impl Storage for Files {
     async fn exists(&self, path: &str) -> Result<bool> {
-        let Some((bucket, key)) = self.object(path)? else { return Disk.exists(path).await };
+        let Some((bucket, key)) = self.object(path)? else { return self.disk.exists(path).await };
         match bucket.head(&key).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
@@ -102,13 +104,13 @@ impl Storage for Files {
     }
 
     async fn metadata(&self, path: &str) -> Result<FileMetadata> {
-        let Some((bucket, key)) = self.object(path)? else { return Disk.metadata(path).await };
+        let Some((bucket, key)) = self.object(path)? else { return self.disk.metadata(path).await };
         let found = bucket.head(&key).await.map_err(|error| failed("look at", path, error))?;
         Ok(FileMetadata { size: found.size })
     }
 
     async fn read(&self, path: &str) -> Result<Bytes> {
-        let Some((bucket, key)) = self.object(path)? else { return Disk.read(path).await };
+        let Some((bucket, key)) = self.object(path)? else { return self.disk.read(path).await };
         let mut attempt = 1;
         loop {
             let read = async {
@@ -131,13 +133,13 @@ impl Storage for Files {
     }
 
     async fn reader(&self, path: &str) -> Result<Box<dyn FileRead>> {
-        let Some((bucket, key)) = self.object(path)? else { return Disk.reader(path).await };
+        let Some((bucket, key)) = self.object(path)? else { return self.disk.reader(path).await };
         Ok(Box::new(Reader { bucket, key, path: path.to_owned() }))
     }
 
     async fn write(&self, path: &str, bytes: Bytes) -> Result<()> {
         if self.object(path)?.is_none() {
-            return Disk.write(path, bytes).await;
+            return self.disk.write(path, bytes).await;
         }
         let mut writer = self.writer(path).await?;
         writer.write(bytes).await?;
@@ -145,14 +147,14 @@ impl Storage for Files {
     }
 
     async fn writer(&self, path: &str) -> Result<Box<dyn FileWrite>> {
-        let Some((bucket, key)) = self.object(path)? else { return Disk.writer(path).await };
+        let Some((bucket, key)) = self.object(path)? else { return self.disk.writer(path).await };
         let store: Arc<dyn ObjectStore> = bucket.clone();
         let writer = BufWriter::with_capacity(store, key.clone(), PART_BYTES).with_max_concurrency(PARTS);
         Ok(Box::new(Writer { bucket, key, path: path.to_owned(), writer: Some(writer), length: 0 }))
     }
 
     async fn delete(&self, path: &str) -> Result<()> {
-        let Some((bucket, key)) = self.object(path)? else { return Disk.delete(path).await };
+        let Some((bucket, key)) = self.object(path)? else { return self.disk.delete(path).await };
         match bucket.delete(&key).await {
             Err(object_store::Error::NotFound { .. }) | Ok(()) => Ok(()),
             Err(error) => Err(failed("remove", path, error)),
@@ -160,7 +162,7 @@ impl Storage for Files {
     }
 
     async fn delete_prefix(&self, path: &str) -> Result<()> {
-        let Some((bucket, key)) = self.object(path)? else { return Disk.delete_prefix(path).await };
+        let Some((bucket, key)) = self.object(path)? else { return self.disk.delete_prefix(path).await };
         let found: Vec<Key> = bucket
             .list(Some(&key))
             .map_ok(|object| object.location)
