@@ -1,6 +1,7 @@
 """The same rows through other engines, from the files on disk."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import duckdb
 import duckdb_extension_avro
 import duckdb_extension_httpfs
 import duckdb_extension_iceberg
+import pyarrow.parquet
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from server import PERSONAL_KEY, PROJECT_KEY, Server, until
@@ -88,8 +90,9 @@ def test_duckdb_rows(stopped, duck):
     assert duck.execute(sql).fetchall() == [(f"kind {number}", 100, 7) for number in range(5)]
 
 
-def tenrec(server, *words):
-    return subprocess.run([server.binary, "table", *words, "--data", server.data], check=True, capture_output=True, text=True).stdout
+def tenrec(server, *words, **settings):
+    command = [server.binary, "table", *words, "--data", server.data]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **settings}).stdout
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +153,43 @@ def test_cared_tables_take_new_rows(cared):
     until(lambda: server.value("select count(*) from events") == 109, "the new event")
     assert server.stop()[0] == 0
     assert catalog(server.data).load_table("tenrec.events").scan().to_arrow().num_rows == 109
+
+
+def test_files_of_many_rows_are_put_together_and_read_the_same(tmp_path, duck):
+    server = Server(tmp_path / "data").start()
+    try:
+        for number in range(3):
+            items = [
+                {"event": f"kind {item % 3}", "distinct_id": f"user-{item % 50}", "properties": {"number": number}} for item in range(500)
+            ]
+            assert server.post("/batch/", {"api_key": PROJECT_KEY, "batch": items})[0] == 200
+            until(lambda: server.value("select count(*) from events") == 500 * (number + 1), "its events")
+            assert server.stop()[0] == 0
+            server.start()
+        assert server.stop()[0] == 0
+        tenrec(server, "compact", "--all", TENREC__CARE__GROUP_ROWS="400")
+
+        def read():
+            table = catalog(server.data).load_table("tenrec.events")
+            (one,) = {task.file.file_path for task in table.scan().plan_files()}
+            groups = pyarrow.parquet.ParquetFile(one.removeprefix("file://")).metadata
+            rows = [groups.row_group(at).num_rows for at in range(groups.num_row_groups)]
+            named = table.scan(row_filter="distinct_id = 'user-7'", selected_fields=("event",)).to_arrow().num_rows
+            sql = f"select event, count(*), count(distinct uuid) from iceberg_scan('{table.metadata_location}') group by 1 order by 1"
+            return rows, named, duck.execute(sql).fetchall()
+
+        each = [(f"kind {kind}", count, count) for kind, count in enumerate((501, 501, 498))]
+        assert read() == ([500] * 3, 30, each)
+        tenrec(server, "erase", "--project", "1", "--distinct-id", "user-7")
+        tenrec(server, "compact", "--all", TENREC__CARE__GROUP_ROWS="400")
+        rows, named, counts = read()
+        assert (rows, named, sum(count for _, count, _ in counts)) == ([490] * 3, 0, 1470)
+        server.start()
+        assert server.value("select count(*) from events where distinct_id = 'user-8'") == 30
+        assert server.value("select count(*) from events") == 1470
+        assert server.stop()[0] == 0
+    finally:
+        server.kill()
 
 
 def test_a_running_server_is_cared_for_by_url(tmp_path, duck):

@@ -29,6 +29,7 @@ const CARE: &[(&str, &str)] = &[
     ("TENREC__CARE__EVERY_SECONDS", "1"),
     ("TENREC__CARE__MIN_FILES", "2"),
     ("TENREC__CARE__QUIET_SECONDS", "1"),
+    ("TENREC__CARE__GROUP_ROWS", "100"),
     ("TENREC__CARE__KEEP_SNAPSHOTS", "1"),
     ("TENREC__CARE__GRACE_SECONDS", "2"),
     ("TENREC__QUERY__TIMEOUT_SECONDS", "1"),

@@ -195,6 +195,8 @@ pub struct Care {
     pub min_files: usize,
     /// File size aimed at.
     pub target_bytes: u64,
+    /// Rows of a row group that stays as it is.
+    pub group_rows: u64,
     /// Seconds until a partition is finished.
     pub quiet_seconds: u64,
     /// Snapshots kept.

@@ -20,6 +20,7 @@ mod retain;
 mod rewrite;
 mod scan;
 mod stats;
+mod stitch;
 
 pub use compact::{Compacted, Compaction};
 pub use erase::{Erased, Erasure, Marks};

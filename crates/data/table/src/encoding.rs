@@ -10,7 +10,7 @@ use arrow::array::{Array, AsArray, StringArray};
 use arrow::record_batch::RecordBatch;
 use foldhash::fast::FixedState;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::SortingColumn;
+use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use std::collections::HashSet;
@@ -54,18 +54,28 @@ fn looked_at(bound: &Bound, column: &Column, batches: &[RecordBatch]) -> Option<
     Some(dictionary(&arrays?))
 }
 
-/// `dictionary` tells how large a dictionary of a column may be, 0 for none, if it knows.
-fn build(bound: &Bound, rows: usize, dictionary: impl Fn(&Column) -> Option<usize>) -> WriterProperties {
-    let level = ZstdLevel::try_new(LEVEL).unwrap_or_default();
+/// For a file whose row groups, each in the table's order, are copied from others; `said` is what those say of
+/// themselves beside their columns.
+pub(crate) fn of_copies(bound: &Bound, said: Option<Vec<KeyValue>>) -> WriterProperties {
+    common(bound).set_key_value_metadata(said).build()
+}
+
+fn common(bound: &Bound) -> WriterPropertiesBuilder {
     let sorting = bound.def.sort.iter().filter_map(|name| bound.arrow.index_of(name).ok());
     let sorting =
         sorting.map(|at| SortingColumn { column_idx: at as i32, descending: false, nulls_first: true });
-    let mut builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+    WriterProperties::builder()
         .set_created_by(concat!("tenrec ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_sorting_columns(Some(sorting.collect()))
+}
+
+/// `dictionary` tells how large a dictionary of a column may be, 0 for none, if it knows.
+fn build(bound: &Bound, rows: usize, dictionary: impl Fn(&Column) -> Option<usize>) -> WriterProperties {
+    let level = ZstdLevel::try_new(LEVEL).unwrap_or_default();
+    let mut builder = common(bound)
+        .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(FILE_ROWS))
-        .set_max_row_group_bytes(None)
-        .set_sorting_columns(Some(sorting.collect()));
+        .set_max_row_group_bytes(None);
     for column in bound.def.columns {
         let path = ColumnPath::from(column.name);
         let plain = |builder: WriterPropertiesBuilder, encoding| {

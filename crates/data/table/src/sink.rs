@@ -20,6 +20,14 @@ pub(crate) struct Sink<'a> {
     writer: Option<ParquetWriter>,
 }
 
+/// Where a file called `name` of a table partition is.
+pub(crate) fn location(table: &Table, partition: &Struct, name: &str) -> String {
+    let metadata = table.metadata();
+    let spec = metadata.default_partition_spec();
+    let folder = spec.partition_to_path(partition, metadata.current_schema().clone());
+    format!("{}/data/{folder}/{name}.parquet", metadata.location())
+}
+
 impl<'a> Sink<'a> {
     /// Opens a file called `name` in the folder of its table partition.
     pub(crate) fn open(
@@ -29,11 +37,7 @@ impl<'a> Sink<'a> {
         name: &str,
         properties: WriterProperties,
     ) -> Result<Self> {
-        let metadata = table.metadata();
-        let folder = metadata
-            .default_partition_spec()
-            .partition_to_path(&partition, metadata.current_schema().clone());
-        let location = format!("{}/data/{folder}/{name}.parquet", metadata.location());
+        let location = location(table, &partition, name);
         let mut sink = Self { table, bound, partition, location, writer: None };
         let output = table.file_io().new_output(&sink.location).map_err(|error| sink.failed(error))?;
         let builder = ParquetWriterBuilder::new(properties, bound.iceberg.clone());

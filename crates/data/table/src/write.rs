@@ -15,8 +15,8 @@ use iceberg::table::Table;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// A file holds at most this many rows and always one row group: bounds of a file are then exact or absent,
-/// never those of only some of its row groups.
+/// A row group, and a file that is written row by row, holds at most this many rows. Bounds of such a file, which has
+/// one row group, are exact or absent, never those of only some of its rows.
 pub(crate) const FILE_ROWS: usize = 1 << 18;
 /// Rows are gathered for the encoder in chunks of about this many bytes.
 const CHUNK_BYTES: usize = 4 << 20;

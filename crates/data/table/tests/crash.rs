@@ -12,15 +12,17 @@ use table::care::{Compaction, Erasure, Expiry, Retention};
 use table::{Rows, Settings, Warehouse};
 use uuid::Uuid;
 
-const POINTS: [&str; 6] = [
+const POINTS: [&str; 7] = [
     "table.after_rewrite_file",
+    "table.after_stitch_file",
     "table.after_replace_manifests",
     "table.after_replace_list",
     "table.after_replace_swap",
     "table.after_expire_swap",
     "table.after_expire_unlink",
 ];
-const ALL: Compaction = Compaction { min_files: 2, target_bytes: 1 << 20, quiet: Duration::ZERO };
+const ALL: Compaction =
+    Compaction { min_files: 2, target_bytes: 1 << 20, group_rows: 4, quiet: Duration::ZERO };
 const BARE: Expiry = Expiry { keep: 1, grace: Duration::ZERO };
 
 fn row(number: u64) -> EventRow {
@@ -82,6 +84,8 @@ async fn care(warehouse: &Warehouse) -> table::Result<()> {
         marks: Default::default(),
     };
     warehouse.erase("events", &whose, &mut quiet).await?;
+    // Erasing made a file of each row group.
+    warehouse.compact("events", &ALL, &mut quiet).await?;
     warehouse.expire("events", &BARE).await?;
     warehouse.retain("events", &Retention::from_day(0, None), &mut quiet).await?;
     Ok(())

@@ -140,7 +140,12 @@ pub(super) fn watch<'a>(tell: Tell<'a>) -> impl FnMut(Progress) + Send + 'a {
 /// How to compact, by the settings.
 pub(super) fn compaction(care: &settings::Care) -> Compaction {
     let quiet = Duration::from_secs(care.quiet_seconds);
-    Compaction { min_files: care.min_files, target_bytes: care.target_bytes, quiet }
+    Compaction {
+        min_files: care.min_files,
+        target_bytes: care.target_bytes,
+        group_rows: care.group_rows,
+        quiet,
+    }
 }
 
 /// What to expire, by the settings.

@@ -1,14 +1,17 @@
 //! Small files become few: sorted, of good size, table partition by table partition.
 //!
-//! Fresh rows come in small files, one per commit and table partition. In a partition that still grows, files are
-//! merged with others of their own size class, so that a row is rewritten once per class and not once per commit. A
-//! partition that has been quiet for a while is finished: all its small files become one or a few. Files that are half
-//! full or more stay as they are.
+//! Fresh rows come in small files, one per commit and table partition. In a partition that still grows, files are put
+//! together with others of their own size class, so that a row is moved once per class and not once per commit. A
+//! partition that has been quiet for a while is finished: all its small files become one or a few. Files of half the
+//! wanted size or more stay as they are.
+//!
+//! Files of few rows are merged; the row groups of files of many rows are copied as they are ([`stitch`]).
 
 use super::live::{Place, files, place};
 use super::merge::WHOLE_BYTES;
 use super::replace::Part;
 use super::rewrite::{Rewrite, Rewritten, all_columns, is_sorted};
+use super::stitch::{self, Stitch};
 use super::{Listener, Progress, aside, clock};
 use crate::error::Context;
 use crate::schema::Bound;
@@ -30,7 +33,7 @@ const OPEN_BYTES: u64 = 16 << 20;
 const MERGE_FILES: usize = 512;
 /// How much larger rows are in memory than in a file.
 const INFLATION: u64 = 10;
-/// Rows rewritten before the table learns of it.
+/// Rows moved before the table learns of it.
 const COMMIT_ROWS: u64 = 4 << 20;
 /// Files below this size are of the lowest size class.
 const LOWEST_CLASS: u64 = 64 << 10;
@@ -40,15 +43,22 @@ const LOWEST_CLASS: u64 = 64 << 10;
 pub struct Compaction {
     /// Small files of one size class that are worth a merge; at least 2.
     pub min_files: usize,
-    /// A file is closed at this size, or at 262144 rows (one row group) if that comes first.
+    /// A file is closed at this size. Rows are merged into files of 262144 rows at most, and larger ones put together.
     pub target_bytes: u64,
+    /// From as many rows on a row group is not sorted anew with others, only put into one file with them.
+    pub group_rows: u64,
     /// A partition without new files for as long is finished.
     pub quiet: Duration,
 }
 
 impl Default for Compaction {
     fn default() -> Self {
-        Self { min_files: 8, target_bytes: 128 << 20, quiet: Duration::from_secs(6 * 3600) }
+        Self {
+            min_files: 8,
+            target_bytes: 128 << 20,
+            group_rows: 16_384,
+            quiet: Duration::from_secs(6 * 3600),
+        }
     }
 }
 
@@ -61,7 +71,7 @@ pub struct Compacted {
     pub files_before: usize,
     /// Files after.
     pub files_after: usize,
-    /// Rows rewritten.
+    /// Rows moved.
     pub rows: u64,
     /// Bytes before; on disk until the old snapshots expire.
     pub bytes_before: u64,
@@ -74,7 +84,6 @@ pub struct Compacted {
 /// What choosing needs to know of a file.
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
-    rows: u64,
     bytes: u64,
     /// When it was written, in milliseconds since 1970; 0 when its name does not tell.
     at_ms: i64,
@@ -82,17 +91,17 @@ struct Candidate {
 
 impl Compaction {
     /// Whether a file is less than half full.
-    pub(super) fn is_small(&self, rows: u64, bytes: u64) -> bool {
-        rows < FILE_ROWS as u64 / 2 && bytes < self.target_bytes / 2
+    pub(super) fn is_small(&self, bytes: u64) -> bool {
+        bytes < self.target_bytes / 2
     }
 
     fn class(&self, bytes: u64) -> u32 {
         (bytes / LOWEST_CLASS).max(1).ilog(self.min_files.max(2) as u64)
     }
 
-    /// Which files of one partition to merge.
+    /// Which files of one partition to put together.
     fn choose(&self, files: &[Candidate], now_ms: i64) -> Vec<usize> {
-        let small = |file: &Candidate| self.is_small(file.rows, file.bytes);
+        let small = |file: &Candidate| self.is_small(file.bytes);
         let chosen: Vec<usize> = (0..files.len()).filter(|&at| small(&files[at])).collect();
         let youngest = files.iter().map(|file| file.at_ms).max().unwrap_or(0);
         let quiet = i64::try_from(self.quiet.as_millis()).unwrap_or(i64::MAX);
@@ -137,14 +146,56 @@ fn split(files: Vec<ManifestEntryRef>) -> Vec<Vec<ManifestEntryRef>> {
     groups
 }
 
-/// The merges of a table.
-async fn plan(table: Table, bound: Bound, policy: Compaction) -> Result<Vec<(Place, Vec<ManifestEntryRef>)>> {
+/// Files that become one or a few.
+enum Work {
+    /// Row by row.
+    Merge(Vec<ManifestEntryRef>),
+    /// Row group by row group.
+    Stitch(Vec<ManifestEntryRef>),
+}
+
+/// Splits files whose row groups stay into new ones of at most `target_bytes`, in the order they arrived.
+fn pack(files: Vec<ManifestEntryRef>, target_bytes: u64) -> Vec<Vec<ManifestEntryRef>> {
+    let mut packed: Vec<Vec<ManifestEntryRef>> = Vec::new();
+    let mut open = 0;
+    for file in files {
+        let bytes = file.file_size_in_bytes();
+        match packed.last_mut() {
+            Some(group) if open + bytes <= target_bytes && group.len() < MERGE_FILES => group.push(file),
+            _ => {
+                packed.push(vec![file]);
+                open = 0;
+            }
+        }
+        open += bytes;
+    }
+    packed.retain(|group| group.len() > 1);
+    packed
+}
+
+/// How the chosen files of one partition are put together.
+fn arrange(table: &Table, bound: &Bound, policy: &Compaction, chosen: Vec<ManifestEntryRef>) -> Vec<Work> {
+    let (ready, rest): (Vec<_>, Vec<_>) = chosen
+        .into_iter()
+        .partition(|entry| stitch::is_ready(bound, table, entry.data_file(), policy.group_rows));
+    // A stitched file from before the table had a column gets it.
+    let (stale, small): (Vec<_>, Vec<_>) =
+        rest.into_iter().partition(|entry| stitch::is_stitched(entry.data_file()));
+    let stale = stale.into_iter().map(|file| Work::Merge(vec![file]));
+    let merges = split(small).into_iter().map(Work::Merge);
+    stale.chain(merges).chain(pack(ready, policy.target_bytes).into_iter().map(Work::Stitch)).collect()
+}
+
+/// What there is to do in a table.
+async fn plan(table: Table, bound: Bound, policy: Compaction) -> Result<Vec<(Place, Work)>> {
     let now_ms = clock::now_ms();
     let mut places: BTreeMap<Place, Vec<ManifestEntryRef>> = BTreeMap::new();
     for entry in files(&table).await? {
         let file = entry.data_file();
         // A large file in another order would have to be sorted whole in memory.
-        let readable = is_sorted(&bound, &table, file) || file.record_count() <= FILE_ROWS as u64;
+        let readable = is_sorted(&bound, &table, file)
+            || stitch::is_stitched(file)
+            || file.record_count() <= FILE_ROWS as u64;
         if let Some(place) = place(&table, file).filter(|_| readable) {
             places.entry(place).or_default().push(entry);
         }
@@ -152,20 +203,20 @@ async fn plan(table: Table, bound: Bound, policy: Compaction) -> Result<Vec<(Pla
     let mut merges = Vec::new();
     for (place, files) in places {
         let candidate = |entry: &ManifestEntryRef| Candidate {
-            rows: entry.record_count(),
             bytes: entry.file_size_in_bytes(),
             at_ms: written_ms(entry.file_path()),
         };
         let candidates: Vec<Candidate> = files.iter().map(candidate).collect();
         let chosen = policy.choose(&candidates, now_ms);
         let chosen = chosen.into_iter().map(|at| files[at].clone()).collect();
-        merges.extend(split(chosen).into_iter().map(|files| (place, files)));
+        let works = arrange(&table, &bound, &policy, chosen);
+        merges.extend(works.into_iter().map(|work| (place, work)));
     }
     Ok(merges)
 }
 
 impl Warehouse {
-    /// Merges small files of one table. Beside commits and readers; what it replaces stays on disk until expiry.
+    /// Puts small files of one table together. Beside commits and readers; what it replaces stays on disk until expiry.
     ///
     /// # Errors
     /// `NotFound` for no such table, `Invalid` when other programs left delete files, `Corrupt` naming a damaged file,
@@ -185,18 +236,17 @@ impl Warehouse {
         listener(progress);
         let (mut compacted, mut parts, mut waiting) = (Compacted::default(), Vec::new(), 0);
         let mut places = std::collections::BTreeSet::new();
-        for (place, files) in merges {
-            let rewrite = Rewrite {
-                table: at.clone(),
-                objects: self.objects(),
-                bound: bound.clone(),
-                place,
-                files,
-                target_bytes: usize::try_from(policy.target_bytes).unwrap_or(usize::MAX),
-                stopped: self.stopped.clone(),
-                sieve: None,
+        for (place, work) in merges {
+            let (table, objects, bound) = (at.clone(), self.objects(), bound.clone());
+            let (stopped, sieve) = (self.stopped.clone(), None);
+            let target_bytes = usize::try_from(policy.target_bytes).unwrap_or(usize::MAX);
+            let work = move || match work {
+                Work::Merge(files) => {
+                    Rewrite { table, objects, bound, place, files, target_bytes, stopped, sieve }.run()
+                }
+                Work::Stitch(files) => Stitch { table, objects, bound, place, files, stopped }.run(),
             };
-            let done = tokio::task::spawn_blocking(move || rewrite.run()).await;
+            let done = tokio::task::spawn_blocking(work).await;
             match done.context(Kind::Bug, || format!("compact {name}"))? {
                 Ok(done) => {
                     waiting += done.written;
@@ -250,7 +300,7 @@ mod tests {
     use super::*;
 
     fn files(sizes: &[(u64, usize)]) -> Vec<Candidate> {
-        let one = |bytes: u64| Candidate { rows: bytes / 100, bytes, at_ms: 1_000_000 };
+        let one = |bytes: u64| Candidate { bytes, at_ms: 1_000_000 };
         sizes.iter().flat_map(|&(bytes, count)| std::iter::repeat_n(one(bytes), count)).collect()
     }
 

@@ -19,6 +19,8 @@ use parquet::basic::Encoding;
 use parquet::file::metadata::RowGroupMetaData;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
+use std::fs::File;
+use std::sync::Arc;
 
 /// Rows decoded at once from a file that is not read whole.
 const BATCH_ROWS: usize = 1024;
@@ -39,6 +41,8 @@ pub(super) struct Source {
     pub(super) location: String,
     /// Its rows are in the table's order; if not, it is small enough to be sorted in memory.
     pub(super) sorted: bool,
+    /// Only this row group of the file, which is open already.
+    pub(super) group: Option<(Arc<File>, usize)>,
 }
 
 /// Tells which rows stay.
@@ -162,10 +166,19 @@ impl<'a> Merge<'a> {
 
     fn add(&mut self, source: &Source) -> Result<()> {
         let unread = || format!("read {}", source.location);
-        let file = source.objects.fetch(&source.location)?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).context(Kind::Corrupt, unread)?;
+        let file = match &source.group {
+            Some((file, _)) => file.try_clone().context(Kind::Unavailable, unread)?,
+            None => source.objects.fetch(&source.location)?,
+        };
+        let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).context(Kind::Corrupt, unread)?;
+        if let Some((_, number)) = source.group {
+            builder = builder.with_row_groups(vec![number]);
+        }
         let fitting = Fitting::new(self.bound, builder.schema())?;
-        let groups = builder.metadata().row_groups();
+        let groups = match source.group {
+            Some((_, number)) => &builder.metadata().row_groups()[number..=number],
+            None => builder.metadata().row_groups(),
+        };
         let bytes: i64 = groups.iter().map(|group| group.total_byte_size()).sum();
         let left: usize = groups.iter().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).sum();
         self.note_encodings(groups);

@@ -2,7 +2,7 @@
 
 use super::live::{Place, place};
 use super::merge::{Keep, Merge, Source};
-use super::{clock, replace::Part};
+use super::{clock, replace::Part, stitch};
 use crate::encoding;
 use crate::objects::Objects;
 use crate::schema::Bound;
@@ -14,6 +14,7 @@ use arrow::record_batch::RecordBatch;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{DataFile, Literal, ManifestEntryRef, Struct};
 use iceberg::table::Table;
+use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -51,6 +52,13 @@ pub(super) struct Rewritten {
     pub(super) written: u64,
 }
 
+/// Sources that are merged with each other.
+#[derive(Default)]
+struct Round {
+    sources: Vec<Source>,
+    rows: u64,
+}
+
 /// All columns of the table, as files are written with them: those this program does not know are kept.
 pub(super) fn all_columns(bound: &Bound, table: &Table) -> Result<Bound> {
     let schema = table.metadata().current_schema().clone();
@@ -80,29 +88,73 @@ impl Rewrite {
         }
     }
 
-    fn sources(&self) -> Result<Vec<Source>> {
-        let source = |entry: &ManifestEntryRef| {
+    /// What is merged with each other. A row group of a stitched file is rewritten by itself: it is large enough, and
+    /// opening all of them at once would take too much memory.
+    fn rounds(&self) -> Result<Vec<Round>> {
+        let (mut rounds, mut one) = (Vec::new(), Round::default());
+        for entry in &self.files {
             let file = entry.data_file();
             if place(&self.table, file) != Some(self.place) {
                 return Err(Error::new(Kind::Bug, format!("{} is of another place", file.file_path())));
             }
-            Ok(Source {
+            if stitch::is_stitched(file) {
+                rounds.extend(self.groups(file)?);
+                continue;
+            }
+            one.rows += file.record_count();
+            one.sources.push(Source {
                 objects: self.objects.clone(),
                 location: file.file_path().to_owned(),
                 sorted: is_sorted(&self.bound, &self.table, file),
-            })
+                group: None,
+            });
+        }
+        if !one.sources.is_empty() {
+            rounds.push(one);
+        }
+        Ok(rounds)
+    }
+
+    fn groups(&self, file: &DataFile) -> Result<Vec<Round>> {
+        let location = file.file_path();
+        let opened = Arc::new(self.objects.fetch(location)?);
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&*opened);
+        let metadata = metadata.context(Kind::Corrupt, || format!("read {location}"))?;
+        let round = |(number, group): (usize, &RowGroupMetaData)| Round {
+            rows: u64::try_from(group.num_rows()).unwrap_or(0),
+            sources: vec![Source {
+                objects: self.objects.clone(),
+                location: location.to_owned(),
+                sorted: group.sorting_columns().is_some(),
+                group: Some((opened.clone(), number)),
+            }],
         };
-        self.files.iter().map(source).collect()
+        Ok(metadata.row_groups().iter().enumerate().map(round).collect())
     }
 
     fn write(&self, done: &mut Rewritten) -> Result<()> {
         done.part = Part::without(&self.files);
         let total = done.part.removed_rows;
+        for round in self.rounds()? {
+            self.write_round(&round, done)?;
+        }
+        if self.sieve.is_none() && (done.read, done.written) != (total, total) {
+            let text = format!(
+                "{} rows of {} came out of files that hold {total} by the table's count; nothing was changed",
+                done.written, self.bound.def.name
+            );
+            return Err(Error::new(Kind::Corrupt, text));
+        }
+        Ok(())
+    }
+
+    fn write_round(&self, round: &Round, done: &mut Rewritten) -> Result<()> {
         // Files of about equal size, so that the last one is not small again.
-        let rows = (total.div_ceil(total.div_ceil(FILE_ROWS as u64).max(1)) as usize).clamp(1, FILE_ROWS);
+        let rows = round.rows.div_ceil(round.rows.div_ceil(FILE_ROWS as u64).max(1)) as usize;
+        let rows = rows.clamp(1, FILE_ROWS);
         let keep = self.sieve.clone();
         let keep: Option<Keep<'_>> = keep.as_ref().map(|sieve| &**sieve as Keep<'_>);
-        let mut merge = Merge::open(&self.bound, &self.sources()?, keep)?;
+        let mut merge = Merge::open(&self.bound, &round.sources, keep)?;
         let partition =
             Struct::from_iter([Some(Literal::long(self.place.0)), Some(Literal::date(self.place.1))]);
         let mut open: Option<(Sink<'_>, usize)> = None;
@@ -131,14 +183,7 @@ impl Rewrite {
             }
         }
         finish(&mut open, &mut done.part)?;
-        done.read = merge.read;
-        if self.sieve.is_none() && (done.read, done.written) != (total, total) {
-            let text = format!(
-                "{} rows of {} came out of files that hold {total} by the table's count; nothing was changed",
-                done.written, self.bound.def.name
-            );
-            return Err(Error::new(Kind::Corrupt, text));
-        }
+        done.read += merge.read;
         Ok(())
     }
 }

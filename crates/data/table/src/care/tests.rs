@@ -15,8 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
-const SOON: Compaction = Compaction { min_files: 4, target_bytes: 1 << 20, quiet: Duration::from_secs(3600) };
-const NOW: Compaction = Compaction { min_files: 4, target_bytes: 1 << 20, quiet: Duration::ZERO };
+const SOON: Compaction =
+    Compaction { min_files: 4, target_bytes: 1 << 20, group_rows: 40, quiet: Duration::from_secs(3600) };
+const NOW: Compaction =
+    Compaction { min_files: 4, target_bytes: 1 << 20, group_rows: 40, quiet: Duration::ZERO };
 const BARE: Expiry = Expiry { keep: 1, grace: Duration::ZERO };
 
 fn quiet(_: Progress) {}

@@ -43,11 +43,12 @@ impl Move {
     pub fn blocks(&self, bytes: Vec<u8>) -> Result<(Vec<u8>, Changed)> {
         let broken = || "read the rows of session replay blocks".to_owned();
         let unwritten = || "write the rows of session replay blocks".to_owned();
-        let builder =
-            ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).context(Kind::Corrupt, broken)?;
+        let bytes = Bytes::from(bytes);
+        let open = || ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).context(Kind::Corrupt, broken);
+        let builder = open()?;
         let schema = builder.schema().clone();
-        let group = builder.metadata().row_groups().first();
-        let sorted = group.and_then(|group| group.sorting_columns().cloned());
+        let groups = builder.metadata().row_groups();
+        let sorted = groups.first().and_then(|group| group.sorting_columns().cloned());
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_created_by(concat!("tenrec ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -57,17 +58,23 @@ impl Move {
         let mut written = Vec::new();
         let mut writer = ArrowWriter::try_new(&mut written, schema.clone(), Some(properties))
             .context(Kind::Bug, unwritten)?;
-        for batch in builder.build().context(Kind::Corrupt, broken)? {
-            let batch = batch.context(Kind::Corrupt, broken)?;
-            let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-                match column.as_string_opt::<i32>().filter(|_| field.name() == COLUMN) {
+        for group in 0..groups.len() {
+            let rows = open()?.with_row_groups(vec![group]).build().context(Kind::Corrupt, broken)?;
+            for batch in rows {
+                let batch = batch.context(Kind::Corrupt, broken)?;
+                let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| match column
+                    .as_string_opt::<i32>()
+                    .filter(|_| field.name() == COLUMN)
+                {
                     Some(texts) => self.texts(texts),
                     None => column.clone(),
-                }
-            });
-            let moved =
-                RecordBatch::try_new(schema.clone(), columns.collect()).context(Kind::Bug, unwritten)?;
-            writer.write(&moved).context(Kind::Bug, unwritten)?;
+                });
+                let moved =
+                    RecordBatch::try_new(schema.clone(), columns.collect()).context(Kind::Bug, unwritten)?;
+                writer.write(&moved).context(Kind::Bug, unwritten)?;
+            }
+            // Rows are in order within a row group, not beyond it.
+            writer.flush().context(Kind::Bug, unwritten)?;
         }
         writer.close().context(Kind::Bug, unwritten)?;
         let id = schema.field_with_name(COLUMN).ok().and_then(|field| field.metadata().get(FIELD_ID));
