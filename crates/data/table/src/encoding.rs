@@ -57,10 +57,10 @@ fn looked_at(bound: &Bound, column: &Column, batches: &[RecordBatch]) -> Option<
 /// For a file whose row groups, each in the table's order, are copied from others; `said` is what those say of
 /// themselves beside their columns.
 pub(crate) fn of_copies(bound: &Bound, said: Option<Vec<KeyValue>>) -> WriterProperties {
-    common(bound).set_key_value_metadata(said).build()
+    beginning(bound).set_key_value_metadata(said).build()
 }
 
-fn common(bound: &Bound) -> WriterPropertiesBuilder {
+fn beginning(bound: &Bound) -> WriterPropertiesBuilder {
     let sorting = bound.def.sort.iter().filter_map(|name| bound.arrow.index_of(name).ok());
     let sorting =
         sorting.map(|at| SortingColumn { column_idx: at as i32, descending: false, nulls_first: true });
@@ -72,7 +72,7 @@ fn common(bound: &Bound) -> WriterPropertiesBuilder {
 /// `dictionary` tells how large a dictionary of a column may be, 0 for none, if it knows.
 fn build(bound: &Bound, rows: usize, dictionary: impl Fn(&Column) -> Option<usize>) -> WriterProperties {
     let level = ZstdLevel::try_new(LEVEL).unwrap_or_default();
-    let mut builder = common(bound)
+    let mut builder = beginning(bound)
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(FILE_ROWS))
         .set_max_row_group_bytes(None);
