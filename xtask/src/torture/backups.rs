@@ -1,7 +1,7 @@
 //! R16: a backup under load, the death of its source, a restore elsewhere. Every event acked before the backup began is
 //! there once, other engines read the tables, the server goes on; and a flipped bit in the backup is found.
 
-use super::load::{self, Load};
+use super::load::{self, Load, Tally};
 use super::{Plan, batch};
 use crate::crash::{self, Trial};
 use crate::run;
@@ -11,12 +11,16 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use testkit::api::Body;
 use testkit::server::{PERSONAL_KEY, PROJECT_KEY};
 use testkit::{Api, Numbers, Server};
 
 const WRITERS: u64 = 6;
+/// How long clients send at most.
+const LONGEST: Duration = Duration::from_secs(180);
 /// Events of a request of the load.
 const EVENTS: u64 = 5;
 
@@ -102,12 +106,22 @@ fn under_load(
         address,
         requests: batch::page_views(PROJECT_KEY, "load", plan.seed, EVENTS),
         clients: 8,
-        span: Duration::from_secs(plan.amount(8, 60)),
+        span: Duration::from_secs(1),
         rate: Some(200.0),
         fresh: false,
         gives_up: None,
     };
-    let clients = std::thread::spawn(move || load::send(&load));
+    // However long the backups take: the clients go on until the server is gone, and notice that.
+    let over = Arc::new(AtomicBool::new(false));
+    let ended = over.clone();
+    let clients = std::thread::spawn(move || {
+        let mut sum = Tally::default();
+        let began = Instant::now();
+        while !ended.load(Ordering::Acquire) && began.elapsed() < LONGEST {
+            sum.add(&load::send(&load)?)?;
+        }
+        anyhow::Ok(sum)
+    });
     std::thread::sleep(Duration::from_millis(1500));
     let data = text(data)?;
     let first = copied(&program.run(&["backup", target, "--data", &data])?)?;
@@ -117,6 +131,8 @@ fn under_load(
     let asked = ["backup", target, "--url", server.url(), "--key", PERSONAL_KEY];
     let second = copied(&program.run(&asked)?)?;
     server.kill()?;
+    std::thread::sleep(Duration::from_millis(100));
+    over.store(true, Ordering::Release);
     let tally = clients.join().map_err(|_| anyhow::anyhow!("the clients panicked"))??;
     anyhow::ensure!(visible > 0 && tally.broken > 0, "the backup was not taken under load: {visible} events");
     anyhow::ensure!(second.copied < second.all, "the second backup copied everything again");

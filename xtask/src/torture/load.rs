@@ -86,7 +86,8 @@ impl Tally {
         })
     }
 
-    fn add(&mut self, other: &Self) -> anyhow::Result<()> {
+    /// Takes in what others sent.
+    pub fn add(&mut self, other: &Self) -> anyhow::Result<()> {
         self.acked += other.acked;
         self.refused += other.refused;
         self.broken += other.broken;

@@ -129,6 +129,16 @@ impl From<Error> for Miss {
     }
 }
 
+impl From<table::Error> for Miss {
+    fn from(error: table::Error) -> Self {
+        match error.kind() {
+            // A file of a snapshot that expires just now; one that is really gone is so the next time, too.
+            table::Kind::Corrupt => Self::Changed(Error::of_table("cannot list the tables", error)),
+            _ => Self::Failed(Error::of_table("cannot list the tables", error)),
+        }
+    }
+}
+
 fn empty(about: &About) -> Point {
     Point {
         format: FORMAT,
@@ -219,30 +229,30 @@ fn open_moment(data: &Path) -> Result<Moment> {
 
 /// Links every file of every table.
 async fn tables(links: &mut Links) -> Result<(Inventory, Vec<String>, BTreeMap<String, Part>), Miss> {
-    let (inventory, members) = carry::inventory(&links.data).await.map_err(|error| match error.kind() {
-        // A file of a snapshot that expires just now; one that is really gone is so the next time, too.
-        table::Kind::Corrupt => Miss::Changed(Error::of_table("cannot list the tables", error)),
-        _ => Miss::Failed(Error::of_table("cannot list the tables", error)),
-    })?;
-    let place = Move::new(&inventory.root, &inventory.root);
+    let data = links.data.clone();
+    let root = format!("file://{}/warehouse", data.display());
+    let place = Move::new(&root, &root);
     let (mut outside, mut roles) = (Vec::new(), BTreeMap::new());
-    for member in members {
-        match place.below(&member.location) {
-            Some(path) => {
-                let path = format!("warehouse{path}");
-                links.link(&path)?;
-                roles.insert(path, Part::from(member.role));
-            }
-            None if member.role == carry::Role::Data => outside.push(member.location),
-            None => {
-                let text = format!(
-                    "{} is not below {}: tables whose metadata is not in the data folder cannot be backed up with it",
-                    member.location, inventory.root
-                );
-                return Err(Error::new(Kind::Invalid, text).into());
-            }
+    let mut hold = |member: &carry::Member| match place.below(&member.location) {
+        Some(path) => {
+            let path = format!("warehouse{path}");
+            links.link(&path)?;
+            roles.insert(path, Part::from(member.role));
+            Ok(())
         }
-    }
+        None if member.role == carry::Role::Data => {
+            outside.push(member.location.clone());
+            Ok(())
+        }
+        None => {
+            let text = format!(
+                "{} is not below {root}: tables whose metadata is not in the data folder cannot be backed up with it",
+                member.location
+            );
+            Err(Miss::from(Error::new(Kind::Invalid, text)))
+        }
+    };
+    let inventory = carry::inventory(&data, &mut hold).await?;
     Ok((inventory, outside, roles))
 }
 

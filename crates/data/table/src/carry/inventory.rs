@@ -9,7 +9,7 @@ use iceberg::spec::ManifestFile;
 use iceberg::table::Table;
 use iceberg::{Catalog, NamespaceIdent};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The tables of a folder at one moment.
@@ -69,18 +69,23 @@ pub struct Member {
     pub role: Role,
 }
 
-/// Looks at the catalog of a folder, which a server may have open, and at everything its tables reach.
+/// Takes hold of files as they are found, so that a server which lets them go meanwhile does not take them away.
+type Hold<'a, E> = dyn FnMut(&Member) -> Result<(), E> + 'a;
+
+/// Looks at the catalog of a folder, which a server may have open, and calls `hold` once for everything its tables
+/// reach, at once when it is found: what lives shortest first, a table's metadata, then its lists of manifests, then
+/// manifests, then rows.
 ///
 /// Files of old snapshots may be gone when a server lets them expire meanwhile: look again then.
 ///
 /// # Errors
-/// `Corrupt` when a file cannot be read or is gone, `Unavailable` when the disk does not answer.
-pub async fn inventory(dir: &Path) -> Result<(Inventory, Vec<Member>)> {
+/// `Corrupt` when a file cannot be read or is gone, `Unavailable` when the disk does not answer, and what `hold` says.
+pub async fn inventory<E: From<Error>>(dir: &Path, hold: &mut Hold<'_, E>) -> Result<Inventory, E> {
     let catalog = SqlCatalog::local(dir).map_err(|error| failed("open the catalog", error))?;
     let list = |error| failed("list the catalog", error);
     let mut inventory =
         Inventory { root: format!("file://{}/warehouse", dir.display()), ..Inventory::default() };
-    let mut members: BTreeMap<String, Role> = BTreeMap::new();
+    let mut held = Held { known: BTreeSet::new(), hold };
     let mut pending: Vec<NamespaceIdent> = catalog.list_namespaces(None).await.map_err(list)?;
     while let Some(name) = pending.pop() {
         let found = catalog.get_namespace(&name).await.map_err(list)?;
@@ -93,8 +98,8 @@ pub async fn inventory(dir: &Path) -> Result<(Inventory, Vec<Member>)> {
             let table = catalog.load_table(&ident).await;
             let table = table.map_err(|error| failed(&format!("load {ident}"), error))?;
             let metadata = table.metadata_location().unwrap_or_default().to_owned();
-            members.insert(metadata.clone(), Role::Metadata);
-            reach(&table, &mut members).await?;
+            held.add(&metadata, Role::Metadata)?;
+            reach(&table, &mut held).await?;
             let columns = table.metadata().properties().get(crate::schema::COLUMNS_PROPERTY);
             inventory.tables.push(TableAt {
                 namespace: name.clone().inner(),
@@ -105,31 +110,51 @@ pub async fn inventory(dir: &Path) -> Result<(Inventory, Vec<Member>)> {
         }
         pending.extend(catalog.list_namespaces(Some(&name)).await.map_err(list)?);
     }
-    let members = members.into_iter().map(|(location, role)| Member { location, role }).collect();
-    Ok((inventory, members))
+    Ok(inventory)
+}
+
+/// What was found so far.
+struct Held<'a, 'b, E> {
+    known: BTreeSet<String>,
+    hold: &'a mut Hold<'b, E>,
+}
+
+impl<E> Held<'_, '_, E> {
+    fn add(&mut self, location: &str, role: Role) -> Result<(), E> {
+        if self.known.contains(location) {
+            return Ok(());
+        }
+        self.known.insert(location.to_owned());
+        (self.hold)(&Member { location: location.to_owned(), role })
+    }
 }
 
 /// Adds every file that the snapshots of a table reach. Metadata files of the past are not needed.
-async fn reach(table: &Table, members: &mut BTreeMap<String, Role>) -> Result<()> {
+async fn reach<E: From<Error>>(table: &Table, held: &mut Held<'_, '_, E>) -> Result<(), E> {
     let metadata = table.metadata();
-    let statistics = metadata.statistics_iter().map(|file| &file.statistics_path);
-    let partitions = metadata.partition_statistics_iter().map(|file| &file.statistics_path);
-    members.extend(statistics.chain(partitions).map(|path| (path.clone(), Role::Data)));
-    let mut known: BTreeMap<String, ManifestFile> = BTreeMap::new();
     for snapshot in metadata.snapshots() {
         if snapshot.manifest_list().is_empty() {
             let text = format!("{} has a snapshot without a manifest list", table.identifier());
-            return Err(Error::new(Kind::Invalid, text));
+            return Err(Error::new(Kind::Invalid, text).into());
         }
-        members.insert(snapshot.manifest_list().to_owned(), Role::List);
-        known.extend(manifests(table, snapshot).await?.into_iter().map(|m| (m.manifest_path.clone(), m)));
+        held.add(snapshot.manifest_list(), Role::List)?;
     }
-    for (path, manifest) in known {
-        if has_live(&manifest) {
-            let files = entries(table, &manifest).await?;
-            members.extend(files.iter().map(|entry| (entry.file_path().to_owned(), Role::Data)));
+    let statistics = metadata.statistics_iter().map(|file| &file.statistics_path);
+    let partitions = metadata.partition_statistics_iter().map(|file| &file.statistics_path);
+    for path in statistics.chain(partitions) {
+        held.add(path, Role::Data)?;
+    }
+    let mut known: BTreeMap<String, ManifestFile> = BTreeMap::new();
+    for snapshot in metadata.snapshots() {
+        for manifest in manifests(table, snapshot).await? {
+            held.add(&manifest.manifest_path, Role::Manifest)?;
+            known.insert(manifest.manifest_path.clone(), manifest);
         }
-        members.insert(path, Role::Manifest);
+    }
+    for manifest in known.values().filter(|manifest| has_live(manifest)) {
+        for entry in entries(table, manifest).await?.iter() {
+            held.add(entry.file_path(), Role::Data)?;
+        }
     }
     Ok(())
 }
