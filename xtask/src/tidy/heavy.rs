@@ -27,6 +27,7 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ("ruzstd", &["wire"], "bodies are opened in wire::encoding, size-capped, and nowhere else"),
     ("brotli", &["wire"], "bodies are opened in wire::encoding, size-capped, and nowhere else"),
     ("brotli-decompressor", &["wire"], "bodies are opened in wire::encoding, size-capped, and nowhere else"),
+    ("chrono", &["flags"], "dates are jiff's; flags only hold it out to dateparser, without its clock"),
     ("lz-str", &["wire"], "bodies are opened in wire::encoding, size-capped, and nowhere else"),
     ("rdkafka", &["eventlog"], "the log's client is the log's"),
     ("zstd", &["ingest", "eventlog"], "the log compresses its own records only"),
@@ -61,7 +62,6 @@ const NOT_IN_CORE: &[&str] = &[
     "parking_lot",
     "rustix",
     "libc",
-    "chrono",
     "tempfile",
 ];
 
